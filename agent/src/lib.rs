@@ -1,0 +1,1 @@
+//! the Inkwire agent

@@ -1,0 +1,1 @@
+//! Rust client of Inkwire's app API

@@ -1,0 +1,1 @@
+//! what a daemon needs from its host

@@ -1,0 +1,1 @@
+//! protocol bytes over a TLS WebSocket
