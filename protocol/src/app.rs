@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::ids::{
-    AccountId, AgentId, Attempt, Epoch, EventOffset, JobId, PrinterId, PrinterNumber, Sha256Digest, StoreEpoch,
-    TransferId,
+    AccountId, AgentId, Attempt, Epoch, EventOffset, JobId, PrinterId, PrinterNumber, Sha256Digest,
+    StoreEpoch, TransferId,
 };
 use crate::job::{Decision, Request, State};
 use crate::message::Witness;

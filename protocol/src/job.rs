@@ -14,6 +14,11 @@
 //! the outcome, and they are requests that a fact answers. docs/protocol.md holds the whole table; a test
 //! enumerates every cell of it.
 
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "`_` is every other state here, and a test enumerates every cell of the table"
+)]
+
 use serde::{Deserialize, Serialize};
 
 use crate::ids::Attempt;
@@ -329,14 +334,18 @@ pub const fn step(job: Standing, event: Event) -> Step {
         },
         Event::Fact { attempt, kind } => fact(job, attempt, kind),
         Event::SpoolLost => match job.state {
-            State::Sending | State::Spooled | State::Printing | State::Stopped | State::Held if job.may_print => {
+            State::Sending | State::Spooled | State::Printing | State::Stopped | State::Held
+                if job.may_print =>
+            {
                 Step::Next(job.ended(State::Uncertain))
             }
             State::Sending => Step::Next(job.back()),
             _ => Step::Ignore(Ignored::NotNow),
         },
         Event::AgentLost => match job.state {
-            State::Sending | State::Spooled | State::Printing | State::Stopped | State::Held if job.may_print => {
+            State::Sending | State::Spooled | State::Printing | State::Stopped | State::Held
+                if job.may_print =>
+            {
                 Step::Next(job.ended(State::Uncertain))
             }
             State::Incoming | State::Pending | State::Held | State::Sending => {
@@ -353,7 +362,9 @@ const fn ask_or_act(job: Standing, request: Request, end: State) -> Step {
         State::Uncertain => Step::Ignore(Ignored::NotNow),
         _ if !job.may_print => Step::Next(job.ended(end)),
         _ => match (job.request, request) {
-            (Some(Request::Cancel), _) | (Some(Request::Expire), Request::Expire) => Step::Ignore(Ignored::Already),
+            (Some(Request::Cancel), _) | (Some(Request::Expire), Request::Expire) => {
+                Step::Ignore(Ignored::Already)
+            }
             _ => Step::Next(job.asking(request)),
         },
     }
@@ -406,7 +417,9 @@ const fn fact(job: Standing, attempt: Attempt, kind: FactKind) -> Step {
         State::Incoming => return Step::Violation,
         // Tried and taken back (refused, or left to a new attempt): only a later attempt is news.
         State::Pending if attempt.0 == job.attempt.0 => return Step::Ignore(Ignored::OldAttempt),
-        State::Held if attempt.0 == job.attempt.0 && !job.may_print => return Step::Ignore(Ignored::OldAttempt),
+        State::Held if attempt.0 == job.attempt.0 && !job.may_print => {
+            return Step::Ignore(Ignored::OldAttempt);
+        }
         _ => {}
     }
     let job = if attempt.0 > job.attempt.0 {

@@ -9,8 +9,8 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{
-    Attempt, Epoch, FactSeq, InstanceId, JobId, PrinterNumber, SessionToken, Sha256Digest, SpoolId, StoreEpoch,
-    TransferId,
+    Attempt, Epoch, FactSeq, InstanceId, JobId, PrinterNumber, SessionToken, Sha256Digest, SpoolId,
+    StoreEpoch, TransferId,
 };
 use crate::job::{Decision, FactKind, Request};
 use crate::printer::{Delivery, JobOptions, PrinterInfo};
