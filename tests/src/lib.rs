@@ -14,5 +14,6 @@
 )]
 
 pub mod documents;
+pub mod fleet;
 pub mod lab;
 pub mod sink;
