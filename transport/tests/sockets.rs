@@ -72,7 +72,7 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut Socket<S>, cou
                     sent += 1;
                 }
             }
-            other => panic!("{other:?}"),
+            other @ (Ready::Text(_) | Ready::Pong { .. } | Ready::Closed(_)) => panic!("{other:?}"),
         }
     }
     meanwhile
@@ -184,6 +184,19 @@ async fn a_connection_that_breaks_is_lost() {
     let (mut socket, peer) = bare(SocketConfig::AGENT, 64).await;
     drop(peer);
     assert_eq!(socket.ready(false).await, Ready::Closed(Closed::Lost(std::io::ErrorKind::UnexpectedEof)));
+}
+
+/// What a broker says last must reach an agent that is just writing, or it would dial again at once.
+#[tokio::test]
+async fn a_close_frame_is_read_although_writing_fails() {
+    let (mut socket, mut peer) = bare(SocketConfig::AGENT, 256).await;
+    let mut payload = 4502_u16.to_be_bytes().to_vec();
+    payload.extend_from_slice(b"two PCs");
+    peer.write_all(&frame(0x88, &payload)).await.unwrap();
+    drop(peer);
+    socket.queue_text("a report".into()).unwrap();
+    let Ready::Closed(closed) = socket.ready(true).await else { panic!("it is closed") };
+    assert_eq!((closed.code(), closed.by_us()), (CloseCode::Clone, false), "{closed}");
 }
 
 /// Sends `wire`, goes on sending, and gives what the socket said and the code in the close frame.
