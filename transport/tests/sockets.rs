@@ -251,6 +251,33 @@ async fn what_is_too_large_is_closed_with_4101() {
     assert_eq!((closed.code(), code), (CloseCode::TooLarge, 4101));
 }
 
+/// Closing over unread bytes would send a reset, which may overtake the close frame on its way into the peer's program.
+#[tokio::test]
+async fn a_violation_ends_without_a_reset() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut peer = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let metered = Metered::new(listener.accept().await.unwrap().0);
+    let meter = metered.meter();
+    let mut socket = accept(metered, Bytes::new(), meter, SocketConfig::AGENT).await;
+    peer.write_all(&header(0x82, 1 << 30)).await.unwrap();
+    peer.write_all(&vec![0; 30_000]).await.unwrap();
+    let end = async {
+        let ready = socket.ready(false).await;
+        drop(socket);
+        ready
+    };
+    let hear = async move {
+        let mut bytes = Vec::new();
+        peer.read_to_end(&mut bytes).await?;
+        // What was still on its way is taken, not answered with a reset.
+        peer.write_all(&vec![0; 200_000]).await.map(|()| bytes)
+    };
+    let (ready, heard) = tokio::join!(end, hear);
+    assert!(matches!(ready, Ready::Closed(closed) if closed.code() == CloseCode::TooLarge));
+    let heard = heard.expect("the end, not a reset");
+    assert_eq!((heard[0], u16::from_be_bytes([heard[2], heard[3]])), (0x88, 4101));
+}
+
 #[tokio::test]
 async fn what_breaks_the_rules_is_closed_with_4100() {
     let mut unmasked = frame(0x81, b"");
