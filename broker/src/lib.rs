@@ -1,1 +1,9 @@
 //! the Inkwire broker
+
+mod documents;
+mod jobs;
+mod store;
+
+mod sessions {
+    mod link;
+}
