@@ -35,7 +35,7 @@ pub(crate) struct Handle {
 /// What changes while a session lives, written by its task alone.
 #[derive(Debug, Default)]
 pub(crate) struct Live {
-    /// When the last byte came, in broker time.
+    /// When the last message came, in broker time.
     pub(crate) last_seen_ms: AtomicU64,
     /// Smoothed round trip as the agent reports it; 0 is "not known".
     pub(crate) rtt_ms: AtomicU32,
@@ -50,6 +50,16 @@ pub(crate) struct Live {
 }
 
 impl Live {
+    /// A message has come.
+    pub(crate) fn seen(&self, now_ms: u64) {
+        self.last_seen_ms.store(now_ms, Ordering::Relaxed);
+    }
+
+    /// It owes an answer and says nothing, or is heard again.
+    pub(crate) fn set_silent(&self, silent: bool) {
+        self.silent.store(silent, Ordering::Relaxed);
+    }
+
     /// Ends the session with this code; the first one that is given holds.
     pub(crate) fn end_with(&self, code: CloseCode) {
         let code = u32::from(code.code());
