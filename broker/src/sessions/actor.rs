@@ -18,7 +18,7 @@ use super::link::{SessionCommand, SessionEvent, What};
 use super::outbound::{OpenError, Outbound};
 use super::packets::{Read, Reading};
 use super::registry::Live;
-use super::{SharedSessions, counters};
+use super::{Guard, SharedSessions, counters};
 use crate::clock::now_ms;
 use crate::store::Change;
 
@@ -38,6 +38,8 @@ pub(super) struct Actor<S> {
     commands: mpsc::Receiver<SessionCommand>,
     silence: Silence,
     bytes_read: u64,
+    /// The connection's places; given back at the end.
+    _guard: Guard,
 }
 
 /// What a session waited for.
@@ -50,7 +52,7 @@ enum Next {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
-    pub(super) fn new(sessions: SharedSessions, socket: Socket<S>, new: New) -> Self {
+    pub(super) fn new(sessions: SharedSessions, socket: Socket<S>, new: New, guard: Guard) -> Self {
         let bytes_read = socket.bytes_read();
         Self {
             agent: new.agent,
@@ -65,6 +67,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
             silence: Silence::new(Instant::now(), sessions.report_interval),
             sessions,
             bytes_read,
+            _guard: guard,
         }
     }
 

@@ -17,7 +17,7 @@ use super::actor::Actor;
 use super::ending::Ending;
 use super::link::{Online, SessionEvent, What};
 use super::registry::{Entered, Handle, Live};
-use super::{SharedSessions, counters, hello};
+use super::{Guard, SharedSessions, counters, hello};
 use crate::auth::dial::Admitted;
 use crate::clock::now_ms;
 use crate::limits::{SESSION_COMMANDS, SUPERSEDE_WITHIN};
@@ -36,7 +36,7 @@ pub(crate) struct Dialled {
 
 /// Begins a session on an upgraded connection and hands it to a task of its own. Ends when the session lives, or the
 /// connection is closed.
-pub(crate) async fn begin<S>(sessions: SharedSessions, mut socket: Socket<S>, dialled: Dialled)
+pub(crate) async fn begin<S>(sessions: SharedSessions, mut socket: Socket<S>, dialled: Dialled, guard: Guard)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -47,7 +47,7 @@ where
             span.in_scope(|| {
                 tracing::info!(endpoint = %dialled.observed, resumed = new.resumed, "session began");
             });
-            let actor = Actor::new(sessions.clone(), socket, new);
+            let actor = Actor::new(sessions.clone(), socket, new, guard);
             sessions.tracker.spawn(actor.run().instrument(span));
         }
         Err(ending) => {

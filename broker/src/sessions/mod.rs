@@ -79,3 +79,6 @@ impl Sessions {
 
 /// The sessions as everybody holds them.
 pub(crate) type SharedSessions = Arc<Sessions>;
+
+/// What must live as long as a session's connection: its places at the port.
+pub(crate) type Guard = Arc<dyn std::any::Any + Send + Sync>;
