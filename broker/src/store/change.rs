@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use inkwire_protocol::ids::{
-    AccountId, AgentId, Attempt, DocumentId, Epoch, EventOffset, FactSeq, InstanceId, JobId, KeyId, PrinterId,
-    Sha256Digest, SpoolId, StoreEpoch, UserId,
+    AccountId, AgentId, Attempt, DocumentId, Epoch, EventOffset, FactSeq, InstanceId, JobId, KeyId,
+    PrinterId, Sha256Digest, SpoolId, StoreEpoch, UserId,
 };
 use inkwire_protocol::printer::PrinterInfo;
 use serde_json::Value;
@@ -41,7 +41,13 @@ pub(crate) enum Change {
     /// A session has ended; changes nothing but an event where a newer one has begun.
     EndSession { account: AccountId, agent: AgentId, epoch: Epoch, at_ms: u64, reason: String },
     /// An agent's printers changed; nothing where the epoch is an older one -> `Printers`.
-    UpdatePrinters { account: AccountId, agent: AgentId, epoch: Epoch, printers: Vec<PrinterInfo>, at_ms: u64 },
+    UpdatePrinters {
+        account: AccountId,
+        agent: AgentId,
+        epoch: Epoch,
+        printers: Vec<PrinterInfo>,
+        at_ms: u64,
+    },
     /// An agent has repeated its ledger for this incarnation of the store.
     Reconciled { agent: AgentId, store_epoch: StoreEpoch },
     /// Every job of a lost spool is sorted out.
@@ -196,13 +202,24 @@ pub(crate) enum Outcome {
     Agent(Box<AgentRow>),
     Begun(Begun),
     /// The printers' ids in the order of their numbers, and whether anything was changed.
-    Printers { changed: bool },
+    Printers {
+        changed: bool,
+    },
     /// The row as it stands, and the offset of its last event.
-    Job { row: Box<JobRow>, last_event: Option<EventOffset> },
+    Job {
+        row: Box<JobRow>,
+        last_event: Option<EventOffset>,
+    },
     /// How many facts of the agent were taken in all; `news` is false for a repeated one.
-    Fact { facts_acked: u64, news: bool },
+    Fact {
+        facts_acked: u64,
+        news: bool,
+    },
     /// Files that have no row any more and may be removed now; `more` where the limit was reached.
-    Swept { files: Vec<(AccountId, DocumentId)>, more: bool },
+    Swept {
+        files: Vec<(AccountId, DocumentId)>,
+        more: bool,
+    },
 }
 
 /// Why nothing was changed.

@@ -11,22 +11,25 @@
 
 mod change;
 mod rows;
+mod session_rules;
+mod sqlite;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use inkwire_protocol::app::{EndpointChange, Event, JobList};
 use inkwire_protocol::ids::{
-    AccountId, AgentId, DocumentId, EventOffset, JobId, PrinterId, PrinterNumber, Sha256Digest, StoreEpoch,
+    AccountId, AgentId, DocumentId, EventOffset, JobId, PrinterId, Sha256Digest, StoreEpoch,
 };
 
 pub(crate) use change::{
-    AcceptFact, BeginSession, Begun, Change, CommitError, Idempotency, NewAgent, NewDocument, NewEvent, NewJob,
-    Outcome, Started, UpdateJob,
+    AcceptFact, BeginSession, Begun, Change, CommitError, Idempotency, NewAgent, NewDocument, NewEvent,
+    NewJob, Outcome, Started, UpdateJob,
 };
 pub(crate) use rows::{
     AccountRow, AgentRow, DocumentContent, EventBounds, JobRow, KeyRow, PrinterRow, UserRow,
 };
+pub(crate) use sqlite::{OpenError, SqliteStore};
 
 /// The store as everybody holds it.
 pub(crate) type SharedStore = Arc<dyn Store>;
@@ -114,8 +117,7 @@ pub(crate) trait Store: std::fmt::Debug + Send + Sync + 'static {
     /// The first `limit` pending jobs of a printer in queue order, with their small documents (dispatch).
     async fn pending_heads(
         &self,
-        agent: AgentId,
-        printer: PrinterNumber,
+        printer: PrinterId,
         limit: u32,
     ) -> Result<Vec<(JobRow, DocumentContent)>, ReadError>;
     /// A job's document, for dispatch and for reprints.
