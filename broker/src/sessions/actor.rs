@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use inkwire_protocol::close::CloseCode;
 use inkwire_protocol::ids::{AccountId, AgentId, Epoch, StoreEpoch};
-use inkwire_protocol::message::ToAgent;
+use inkwire_protocol::message::{RefuseReason, ToAgent, encode};
 use inkwire_protocol::session::silence::{Silence, Watch};
 use inkwire_transport::{Ready, Socket};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -138,7 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
                         self.ask_for_permits().await
                     }
                     Err(OpenError::TooMany) => {
-                        let reason = inkwire_protocol::message::RefuseReason::Busy;
+                        let reason = RefuseReason::Busy;
                         self.tell(What::Refused { job, attempt, reason, detail: None }).await
                     }
                     Err(error @ OpenError::Layout(_)) => {
@@ -167,9 +167,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
 
     /// Queues a message for the agent.
     pub(super) fn say(&mut self, message: &ToAgent) -> Result<(), Ending> {
-        let text = serde_json::to_string(message)
-            .map_err(|error| Ending::new(CloseCode::ProtocolViolation, error.to_string()))?;
-        Ok(self.socket.queue_text(text)?)
+        Ok(self.socket.queue_text(encode(message)?)?)
     }
 
     /// Tells the jobs. While they are behind, the socket is not read.

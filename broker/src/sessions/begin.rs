@@ -6,7 +6,7 @@ use std::sync::Arc;
 use inkwire_protocol::close::CloseCode;
 use inkwire_protocol::ids::{AgentId, SessionToken, Sha256Digest};
 use inkwire_protocol::limits::HELLO_WITHIN;
-use inkwire_protocol::message::{Hello, ToAgent, ToBroker, Welcome};
+use inkwire_protocol::message::{Hello, ToAgent, ToBroker, Welcome, decode, encode};
 use inkwire_transport::{Ready, Socket};
 use rand::Rng as _;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -122,12 +122,7 @@ where
         }
     };
     let text = tokio::time::timeout(HELLO_WITHIN, wait).await.map_err(|_| Ending::of(CloseCode::HelloTimeout))??;
-    let message = serde_json::from_str(&text).map_err(|error| Ending::violation(format!("hello: {error}")))?;
-    if let ToBroker::Hello(hello) = message {
-        Ok(hello)
-    } else {
-        Err(Ending::violation("the first message must be hello"))
-    }
+    if let ToBroker::Hello(hello) = decode(&text)? { Ok(hello) } else { Err(Ending::violation("the first message must be hello")) }
 }
 
 /// The presented token again where it is the agent's, a new one otherwise.
@@ -214,6 +209,7 @@ fn welcome(
         resumed: new.resumed,
         epoch: new.handle.epoch,
         store_epoch: new.started.store_epoch,
+        spool_lost: new.started.spool_lost,
         observed_endpoint,
         report_interval_ms: u64::try_from(sessions.report_interval.as_millis()).unwrap_or(u64::MAX),
         broker_time_ms: now_ms(),
@@ -233,8 +229,7 @@ async fn welcome_and_tell<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let text = serde_json::to_string(&ToAgent::Welcome(Box::new(welcome)));
-    socket.queue_text(text.map_err(|error| Ending::new(CloseCode::Draining, error.to_string()))?)?;
+    socket.queue_text(encode(&ToAgent::Welcome(Box::new(welcome)))?)?;
     let online = Online {
         commands,
         held: hello.transfers,
