@@ -14,10 +14,9 @@
 //! the outcome, and they are requests that a fact answers. docs/protocol.md holds the whole table; a test
 //! enumerates every cell of it.
 
-#![allow(
-    clippy::wildcard_enum_match_arm,
-    reason = "`_` is every other state here, and a test enumerates every cell of the table"
-)]
+mod step;
+
+pub use step::step;
 
 use serde::{Deserialize, Serialize};
 
@@ -240,9 +239,15 @@ pub enum Event {
         may_print: bool,
     },
     /// The broker is about to send the packet that lets the agent print.
-    Permit,
-    /// The agent does not take it now and has nothing of it.
-    Refused,
+    Permit {
+        /// The attempt whose packet it is.
+        attempt: Attempt,
+    },
+    /// The agent does not take it now and has nothing of it that it could print.
+    Refused {
+        /// The attempt that was opened.
+        attempt: Attempt,
+    },
     /// The agent says what happened to an attempt.
     Fact {
         /// The attempt it speaks of.
@@ -279,186 +284,4 @@ pub enum Step {
     Ignore(Ignored),
     /// The event contradicts what is known: whoever sent it is at fault, and nothing changes.
     Violation,
-}
-
-/// The transition function.
-pub const fn step(job: Standing, event: Event) -> Step {
-    if job.state.is_terminal() {
-        return Step::Ignore(Ignored::Ended);
-    }
-    match event {
-        Event::Accept { held } => match job.state {
-            State::Incoming if held => Step::Next(job.at(State::Held)),
-            State::Incoming => Step::Next(job.at(State::Pending)),
-            _ => Step::Ignore(Ignored::Already),
-        },
-        Event::Abort => match job.state {
-            State::Incoming | State::Pending | State::Held | State::Sending if !job.may_print => {
-                Step::Next(job.ended(State::Aborted))
-            }
-            _ => Step::Ignore(Ignored::NotNow),
-        },
-        Event::Cancel => ask_or_act(job, Request::Cancel, State::Canceled),
-        Event::Expire => ask_or_act(job, Request::Expire, State::Expired),
-        Event::Hold => hold(job),
-        Event::Release => release(job),
-        Event::Decide(decision) => match (job.state, decision) {
-            (State::Uncertain, Decision::Printed) => Step::Next(job.ended(State::Completed)),
-            (State::Uncertain, Decision::Drop) => Step::Next(job.ended(State::Canceled)),
-            (State::Uncertain, Decision::Reprint) => Step::Next(job.back()),
-            _ => Step::Ignore(Ignored::NotNow),
-        },
-        Event::Send { may_print } => match job.state {
-            State::Pending => Step::Next(Standing {
-                state: State::Sending,
-                attempt: job.attempt.next(),
-                may_print,
-                request: None,
-            }),
-            _ => Step::Ignore(Ignored::NotNow),
-        },
-        Event::Permit => match job.state {
-            State::Sending if job.may_print => Step::Ignore(Ignored::Already),
-            State::Sending => Step::Next(Standing { may_print: true, ..job }),
-            _ => Step::Ignore(Ignored::NotNow),
-        },
-        Event::Refused => match job.state {
-            // The agent answers `open` itself: what it says it does not have it cannot print.
-            State::Sending => match job.request {
-                Some(Request::Cancel) => Step::Next(job.ended(State::Canceled)),
-                Some(Request::Expire) => Step::Next(job.ended(State::Expired)),
-                Some(Request::Hold) => Step::Next(Standing { state: State::Held, ..job.back() }),
-                Some(Request::Release) | None => Step::Next(job.back()),
-            },
-            _ => Step::Ignore(Ignored::NotNow),
-        },
-        Event::Fact { attempt, kind } => fact(job, attempt, kind),
-        Event::SpoolLost => match job.state {
-            State::Sending | State::Spooled | State::Printing | State::Stopped | State::Held
-                if job.may_print =>
-            {
-                Step::Next(job.ended(State::Uncertain))
-            }
-            State::Sending => Step::Next(job.back()),
-            _ => Step::Ignore(Ignored::NotNow),
-        },
-        Event::AgentLost => match job.state {
-            State::Sending | State::Spooled | State::Printing | State::Stopped | State::Held
-                if job.may_print =>
-            {
-                Step::Next(job.ended(State::Uncertain))
-            }
-            State::Incoming | State::Pending | State::Held | State::Sending => {
-                Step::Next(job.ended(State::Aborted))
-            }
-            _ => Step::Ignore(Ignored::NotNow),
-        },
-    }
-}
-
-/// Cancel and expire: the broker acts while it owns the job, and asks afterwards.
-const fn ask_or_act(job: Standing, request: Request, end: State) -> Step {
-    match job.state {
-        State::Uncertain => Step::Ignore(Ignored::NotNow),
-        _ if !job.may_print => Step::Next(job.ended(end)),
-        _ => match (job.request, request) {
-            (Some(Request::Cancel), _) | (Some(Request::Expire), Request::Expire) => {
-                Step::Ignore(Ignored::Already)
-            }
-            _ => Step::Next(job.asking(request)),
-        },
-    }
-}
-
-const fn hold(job: Standing) -> Step {
-    match job.state {
-        State::Held => match job.request {
-            Some(Request::Release) => Step::Next(job.asking(Request::Hold)),
-            _ => Step::Ignore(Ignored::Already),
-        },
-        State::Pending | State::Sending if !job.may_print => {
-            Step::Next(Standing { state: State::Held, may_print: false, request: None, ..job })
-        }
-        State::Sending | State::Spooled => match job.request {
-            Some(Request::Cancel | Request::Expire) => Step::Ignore(Ignored::NotNow),
-            Some(Request::Hold) => Step::Ignore(Ignored::Already),
-            Some(Request::Release) | None => Step::Next(job.asking(Request::Hold)),
-        },
-        _ => Step::Ignore(Ignored::NotNow),
-    }
-}
-
-const fn release(job: Standing) -> Step {
-    match job.state {
-        State::Held if !job.may_print => Step::Next(job.at(State::Pending)),
-        State::Held | State::Sending | State::Spooled => match job.request {
-            Some(Request::Cancel | Request::Expire) => Step::Ignore(Ignored::NotNow),
-            Some(Request::Release) => Step::Ignore(Ignored::Already),
-            Some(Request::Hold) => Step::Next(job.asking(Request::Release)),
-            None => match job.state {
-                State::Held => Step::Next(job.asking(Request::Release)),
-                _ => Step::Ignore(Ignored::NotNow),
-            },
-        },
-        _ => Step::Ignore(Ignored::NotNow),
-    }
-}
-
-/// What the agent says. A later attempt than the broker knows of means that the broker's store was restored from a
-/// backup: the agent's ledger is the truth then.
-const fn fact(job: Standing, attempt: Attempt, kind: FactKind) -> Step {
-    if attempt.0 == 0 {
-        return Step::Violation;
-    }
-    if attempt.0 < job.attempt.0 {
-        return Step::Ignore(Ignored::OldAttempt);
-    }
-    match job.state {
-        State::Incoming => return Step::Violation,
-        // Tried and taken back (refused, or left to a new attempt): only a later attempt is news.
-        State::Pending if attempt.0 == job.attempt.0 => return Step::Ignore(Ignored::OldAttempt),
-        State::Held if attempt.0 == job.attempt.0 && !job.may_print => {
-            return Step::Ignore(Ignored::OldAttempt);
-        }
-        _ => {}
-    }
-    let job = if attempt.0 > job.attempt.0 {
-        Standing { attempt, may_print: true, ..job }
-    } else {
-        Standing { may_print: true, ..job }
-    };
-    match kind {
-        FactKind::Completed => Step::Next(job.ended(State::Completed)),
-        FactKind::Canceled => Step::Next(job.ended(State::Canceled)),
-        FactKind::Aborted => Step::Next(job.ended(State::Aborted)),
-        FactKind::Expired => Step::Next(job.ended(State::Expired)),
-        FactKind::Uncertain => Step::Next(job.ended(State::Uncertain)),
-        FactKind::Corrupt => match job.state {
-            // Bytes were on their way to the device: the agent must say `uncertain`.
-            State::Printing | State::Uncertain => Step::Violation,
-            _ => match job.request {
-                Some(Request::Cancel) => Step::Next(job.ended(State::Canceled)),
-                Some(Request::Expire) => Step::Next(job.ended(State::Expired)),
-                Some(Request::Hold) => Step::Next(Standing { state: State::Held, ..job.back() }),
-                Some(Request::Release) | None => Step::Next(job.back()),
-            },
-        },
-        FactKind::Held => match job.request {
-            Some(Request::Hold) => Step::Next(job.ended(State::Held)),
-            _ => Step::Next(job.at(State::Held)),
-        },
-        FactKind::Spooled => match job.request {
-            Some(Request::Release) => Step::Next(job.ended(State::Spooled)),
-            _ => Step::Next(job.at(State::Spooled)),
-        },
-        FactKind::Stopped => match job.request {
-            Some(Request::Release) => Step::Next(job.ended(State::Stopped)),
-            _ => Step::Next(job.at(State::Stopped)),
-        },
-        // Once it prints, holding and releasing are too late.
-        FactKind::Printing => match job.request {
-            Some(Request::Hold | Request::Release) => Step::Next(job.ended(State::Printing)),
-            _ => Step::Next(job.at(State::Printing)),
-        },
-    }
 }

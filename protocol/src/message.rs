@@ -4,6 +4,18 @@
 //! understood; a known type with wrong fields is an error. Times are Unix milliseconds by the broker's clock
 //! unless the name says otherwise.
 
+mod check;
+mod decode;
+mod dial;
+mod fact;
+mod pairing;
+
+pub use check::OutOfBounds;
+pub use decode::{Control, EncodeError, MessageError, decode, encode};
+pub use dial::{DIAL_AUDIENCE, DialClaims, DialError, DialRefused};
+pub use fact::{Fact, FactMessage, Witness, clip};
+pub use pairing::{FromPairing, ToPairing, pairing_proof};
+
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +24,7 @@ use crate::ids::{
     Attempt, Epoch, FactSeq, InstanceId, JobId, PrinterNumber, SessionToken, Sha256Digest, SpoolId,
     StoreEpoch, TransferId,
 };
-use crate::job::{Decision, FactKind, Request};
+use crate::job::Request;
 use crate::printer::{Delivery, JobOptions, PrinterInfo};
 
 /// What an agent says.
@@ -172,6 +184,10 @@ pub struct Welcome {
     pub epoch: Epoch,
     /// The incarnation of the broker's store.
     pub store_epoch: StoreEpoch,
+    /// The spool is another or an older one than the broker has seen: every attempt in it that has not ended is the broker's
+    /// again, and is thrown away unprinted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub spool_lost: bool,
     /// Where the broker sees the agent: the address and port that NAT made of it.
     pub observed_endpoint: SocketAddr,
     /// How often to report.
@@ -314,197 +330,6 @@ pub enum RefuseReason {
     SpoolDamaged,
 }
 
-/// Something that happened to a job at an agent.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct FactMessage {
-    /// The job.
-    pub job: JobId,
-    /// The attempt.
-    pub attempt: Attempt,
-    /// Orders the facts of this attempt; a smaller one than the last seen is old news.
-    pub fact_seq: FactSeq,
-    /// The ledger's commit that holds the fact.
-    pub ledger_seq: u64,
-    /// When, in broker time as the agent knows it.
-    pub at_ms: u64,
-    /// What.
-    pub fact: Fact,
-}
-
-/// What happened.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "kebab-case")]
-pub enum Fact {
-    /// The whole document is on the agent's stable storage and its digest is right.
-    Spooled,
-    /// The document or its spool file is not what was sent, and no byte has gone to the device.
-    Corrupt {
-        /// In words.
-        detail: String,
-    },
-    /// The intent to give the first byte to the device is on stable storage.
-    Printing,
-    /// The device wants a human, or cannot be reached.
-    Stopped {
-        /// IPP `printer-state-reasons`.
-        reasons: Vec<String>,
-        /// In words.
-        detail: String,
-    },
-    /// Held at the agent, as requested; no byte has gone to the device.
-    Held,
-    /// Printed, as far as the witness can say.
-    Completed {
-        /// Who says so.
-        witness: Witness,
-        /// Bytes given to the device, all copies together.
-        delivered_bytes: u64,
-        /// Digest of what was given to the device for each copy.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        sha256: Option<Sha256Digest>,
-        /// What else is worth knowing (the device's job number, the file's name).
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        detail: Option<String>,
-    },
-    /// Canceled before a byte went to the device, or by the device itself with certainty.
-    Canceled,
-    /// The device or the agent refused it for good; nothing was printed.
-    Aborted {
-        /// A keyword: `document-format-error`, `no-such-printer` ...
-        reason: String,
-        /// In words.
-        detail: String,
-    },
-    /// It expired before the first byte.
-    Expired,
-    /// Bytes went to the device and nobody can say what became of them.
-    Uncertain {
-        /// A keyword: `agent-restarted`, `device-timeout`, `connection-reset` ...
-        reason: String,
-        /// In words.
-        detail: String,
-        /// Bytes that went to the device for sure or possibly.
-        delivered_bytes: u64,
-    },
-}
-
-impl Fact {
-    /// What the lifecycle needs to know of it.
-    pub const fn kind(&self) -> FactKind {
-        match self {
-            Self::Spooled => FactKind::Spooled,
-            Self::Corrupt { .. } => FactKind::Corrupt,
-            Self::Printing => FactKind::Printing,
-            Self::Stopped { .. } => FactKind::Stopped,
-            Self::Held => FactKind::Held,
-            Self::Completed { .. } => FactKind::Completed,
-            Self::Canceled => FactKind::Canceled,
-            Self::Aborted { .. } => FactKind::Aborted,
-            Self::Expired => FactKind::Expired,
-            Self::Uncertain { .. } => FactKind::Uncertain,
-        }
-    }
-}
-
-/// Who says that a job is printed; never a stronger word than the evidence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Witness {
-    /// The printer itself reported completion of this job.
-    Device,
-    /// An OS queue reported completion or took it.
-    Queue,
-    /// The device took every byte and closed after us.
-    HandedOver,
-    /// Every byte was written; the device did not close.
-    Sent,
-    /// The program ended with exit code 0.
-    Program,
-    /// The file is synced and has its final name.
-    Stored,
-    /// Somebody decided.
-    Human,
-}
-
-impl Decision {
-    /// The witness of a decision that completes the job.
-    pub const fn witness(self) -> Option<Witness> {
-        match self {
-            Self::Printed => Some(Witness::Human),
-            Self::Reprint | Self::Drop => None,
-        }
-    }
-}
-
-/// What an agent and a broker say on `/v1/pair`, before the agent is anybody.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum ToPairing {
-    /// The agent asks to be paired.
-    Pair {
-        /// Its Ed25519 public key, 32 bytes in unpadded base64url.
-        public_key: String,
-        /// A signature by that key over [`pairing_proof`], base64url.
-        proof: String,
-        /// The PC's name, shown to whoever approves.
-        hostname: String,
-        /// Operating system and architecture.
-        os: String,
-        /// The agent's version.
-        version: String,
-        /// A one-use enrolment token: then no code is needed.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        enrolment: Option<String>,
-    },
-    /// A type that this version does not know.
-    #[serde(other)]
-    Unknown,
-}
-
-/// What a broker says on `/v1/pair`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum FromPairing {
-    /// First message: what `proof` must sign.
-    Challenge {
-        /// 32 random bytes, base64url.
-        nonce: String,
-    },
-    /// Somebody must type this code at the broker.
-    Code {
-        /// Eight characters of Crockford's base32 with a hyphen in the middle (40 bits).
-        code: String,
-        /// When the code is forgotten.
-        expires_in_s: u64,
-        /// Where the broker sees the agent.
-        observed_endpoint: SocketAddr,
-    },
-    /// Approved: the agent is somebody.
-    Paired {
-        /// Its id.
-        agent: crate::ids::AgentId,
-        /// Its name at the broker.
-        agent_name: String,
-        /// The account's name.
-        account_name: String,
-        /// The broker's clock.
-        broker_time_ms: u64,
-    },
-    /// Refused, expired, or the enrolment token is not valid.
-    Refused {
-        /// In words, with the remedy.
-        reason: String,
-    },
-    /// A type that this version does not know.
-    #[serde(other)]
-    Unknown,
-}
-
-/// The bytes that a pairing agent signs: they name the purpose, so that the signature is good for nothing else.
-pub fn pairing_proof(nonce: &str, public_key: &str) -> Vec<u8> {
-    format!("inkwire pairing v1\n{nonce}\n{public_key}").into_bytes()
-}
-
 /// WebSocket subprotocol of agents.
 pub const AGENT_SUBPROTOCOL: &str = "inkwire.agent.v1";
 /// WebSocket subprotocol of pairing.
@@ -517,52 +342,3 @@ pub const AGENT_PATH: &str = "/v1/agent";
 pub const PAIR_PATH: &str = "/v1/pair";
 /// Path of the apps' WebSocket.
 pub const APP_PATH: &str = "/v1/app";
-/// Audience of an agent's dial token.
-pub const DIAL_AUDIENCE: &str = "inkwire-agent";
-
-/// Claims of an agent's dial token (JWT, EdDSA by the device key), one for each dial.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DialClaims {
-    /// The agent's id.
-    pub sub: String,
-    /// [`DIAL_AUDIENCE`].
-    pub aud: String,
-    /// Unix seconds.
-    pub iat: u64,
-    /// Unix seconds; at most [`crate::limits::DIAL_TOKEN_LIFETIME`] after `iat`.
-    pub exp: u64,
-    /// Durable at the agent, one more for each dial: a replayed token is dead.
-    pub n: u64,
-    /// SHA-256 of the session token presented in `hello` (hexadecimal), if there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub th: Option<String>,
-}
-
-/// Body of a 401 to an agent's dial.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DialRefused {
-    /// A keyword.
-    pub error: DialError,
-    /// In words, with the remedy.
-    pub detail: String,
-    /// The broker's clock: the agent corrects its own idea of time by it.
-    pub broker_time_ms: u64,
-}
-
-/// Why a dial is refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DialError {
-    /// The token's times do not fit the broker's clock: correct and dial again.
-    Clock,
-    /// The token's number was used before: dial again with a larger one.
-    Replayed,
-    /// Not a token, a wrong signature, an unknown agent.
-    Unauthenticated,
-    /// The agent was revoked.
-    Revoked,
-    /// Two PCs use this identity.
-    Clone,
-    /// Too many connections or handshakes: come back later.
-    Busy,
-}
