@@ -1,1 +1,3 @@
 //! the Inkwire agent
+
+pub mod printers;
