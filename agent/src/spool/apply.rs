@@ -120,6 +120,9 @@ pub(super) fn apply(db: &Connection, change: &Change, counters: &mut Counters) -
             counters.dial_n += 1;
             run("UPDATE meta SET dial_n = ?1", params![signed(counters.dial_n)])?;
         }
+        Change::Printer { name, number } => {
+            run("INSERT OR REPLACE INTO printers (name, number) VALUES (?1, ?2)", params![name, number])?;
+        }
         Change::Prune { before_ms } => {
             let old = "SELECT job, attempt FROM jobs WHERE ended_ms IS NOT NULL AND ended_ms < ?1";
             let sql = format!("DELETE FROM facts WHERE acked = 1 AND (job, attempt) IN ({old})");

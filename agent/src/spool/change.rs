@@ -91,6 +91,8 @@ pub(crate) enum Change {
     ClockOffset { ms: i64 },
     /// A dial is about to be made; its number comes back.
     Dial,
+    /// A printer's number stays with its name.
+    Printer { name: String, number: u16 },
     /// Outcomes that ended before are forgotten.
     Prune { before_ms: u64 },
 }
