@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use inkwire_protocol::ids::{JobId, PrinterNumber};
+use inkwire_protocol::ids::PrinterNumber;
 use inkwire_protocol::job::Request;
 use inkwire_protocol::message::Open;
 use inkwire_protocol::printer::Delivery;
@@ -39,6 +39,8 @@ pub(crate) struct Job {
     pub(crate) stopped: bool,
     /// What was asked while a worker had it.
     pub(crate) request: Option<Request>,
+    /// The broker has thrown the attempt away while a worker had it.
+    pub(crate) dropped: bool,
     pub(crate) cancel: CancellationToken,
     /// How much of the document is durable, while it arrives.
     pub(crate) arrival: Option<watch::Receiver<Arrival>>,
@@ -58,6 +60,7 @@ impl Job {
             claimed: false,
             stopped: false,
             request: None,
+            dropped: false,
             cancel: CancellationToken::new(),
             arrival: None,
         }
@@ -149,12 +152,6 @@ impl Book {
     pub(crate) fn views(&self, printer: PrinterNumber) -> Vec<View> {
         let jobs = self.lock();
         jobs.iter().filter(|(_, job)| job.open.printer == printer).map(|(key, job)| job.view(*key)).collect()
-    }
-
-    /// The undecided attempts of a job.
-    #[cfg(test)]
-    pub(crate) fn attempts(&self, job: JobId) -> usize {
-        self.lock().keys().filter(|key| key.job == job).count()
     }
 
     /// How many jobs there are.

@@ -45,3 +45,7 @@ pub const HOURLY: Duration = Duration::from_secs(3600);
 pub const CLOCK_TOLERANCE_MS: u64 = 30_000;
 /// How long a stopping agent waits for its printers and its ledger.
 pub const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// How often outcomes older than 90 days are looked for.
+pub const SWEEP_OUTCOMES_EVERY: Duration = Duration::from_secs(3600);
+/// Printers may take this long to describe themselves before the first dial; later answers go into reports.
+pub const FIRST_DESCRIBE_WITHIN: Duration = Duration::from_secs(2);

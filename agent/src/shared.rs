@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use inkwire_protocol::ids::PrinterNumber;
+use inkwire_protocol::ids::{PrinterNumber, StoreEpoch};
 use inkwire_protocol::message::HeldTransfer;
 use inkwire_protocol::printer::PrinterInfo;
 use tokio::sync::{mpsc, watch};
@@ -28,7 +28,7 @@ pub(crate) struct Shared {
     /// To the connection.
     pub(crate) commands: mpsc::Sender<LinkCommand>,
     /// The session that is live, once all that must come before other messages is done.
-    pub(crate) online: watch::Sender<Option<SessionNumber>>,
+    pub(crate) online: watch::Sender<Option<(SessionNumber, StoreEpoch)>>,
     /// The printers as they were last seen.
     pub(crate) printers: watch::Sender<Arc<Vec<PrinterInfo>>>,
     /// Whether silence on the connection would be suspicious.
@@ -49,7 +49,7 @@ impl Shared {
 
     /// Says something that may be left out when the connection is busy.
     pub(crate) fn mention(&self, what: Say) {
-        let Some(session) = *self.online.borrow() else { return };
+        let Some((session, _)) = *self.online.borrow() else { return };
         if self.commands.try_send(LinkCommand { session, what }).is_err() {
             tracing::trace!("progress is not told: the connection is busy");
         }

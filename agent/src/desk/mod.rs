@@ -151,7 +151,7 @@ impl Desk {
             ledger.insist(|| vec![Change::StoreEpoch { epoch }]).await?;
             self.store_epoch = Some(epoch);
         }
-        self.shared.online.send_replace(Some(session));
+        self.shared.online.send_replace(Some((session, epoch)));
         Ok(())
     }
 
@@ -246,7 +246,7 @@ impl Desk {
     /// What was asked of a job before it was here.
     async fn catch_up(&mut self, key: JobKey) -> Result<(), LedgerError> {
         let early = std::mem::take(&mut self.early);
-        let (now, rest): (Vec<_>, _) = early.into_iter().partition(|(of, _)| *of == key);
+        let (now, rest): (VecDeque<_>, VecDeque<_>) = early.into_iter().partition(|(of, _)| *of == key);
         self.early = rest;
         for (key, request) in now {
             let here = self.shared.book.with(key, |job| Here::of(job)).unwrap_or(Here::Ended);

@@ -235,13 +235,14 @@ mod tests {
     #[test]
     fn printers_are_asked_for_number_and_format() {
         let open = open(1);
-        let offer = |printer| {
+        let offer = |printer: Option<PrinterInfo>| {
+            let printer = printer.as_ref();
             let offer =
                 Offer { open: &open, known: &[], partial: None, printer, room_bytes: 5000, jobs: 0, transfers: 0 };
             answer(&offer)
         };
         assert_eq!(reason(offer(None)), Some(RefuseReason::NoSuchPrinter));
-        assert_eq!(reason(offer(Some(&printer(&["image/urf"])))), Some(RefuseReason::Format));
-        assert_eq!(reason(offer(Some(&printer(&[])))), None, "a printer that was never asked");
+        assert_eq!(reason(offer(Some(printer(&["image/urf"])))), Some(RefuseReason::Format));
+        assert_eq!(reason(offer(Some(printer(&[])))), None, "a printer that was never asked");
     }
 }

@@ -362,6 +362,7 @@ impl Desk {
             PartError::Full => (RefuseReason::DiskFull, error.to_string(), self.shared.clock.now_ms()),
             PartError::Poisoned(_) => (RefuseReason::SpoolDamaged, error.to_string(), self.shared.clock.now_ms()),
         };
+        self.shared.book.with(key, |job| job.dropped = true);
         if !begun {
             self.shared.book.remove(key);
             // The files first: on a full disk they make room for the row.
@@ -385,7 +386,10 @@ impl Desk {
         let begun = self.shared.book.with(key, |job| job.claimed || job.has_begun());
         if begun == Some(true) {
             // Its reader is told that nothing more comes; the outcome is a fact.
-            self.shared.book.with(key, |job| job.cancel.cancel());
+            self.shared.book.with(key, |job| {
+                job.dropped = true;
+                job.cancel.cancel();
+            });
             return Ok(());
         }
         if self.shared.book.remove(key).is_some() {

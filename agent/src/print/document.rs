@@ -223,13 +223,13 @@ mod tests {
         assert!(matches!(short.read(10).await, Err(DocumentError::Damaged(_))));
     }
 
-    #[tokio::test(start_paused = true)]
+    #[tokio::test]
     async fn while_it_arrives_it_waits_tells_gaps_and_the_end() {
         let (news, arrival) = watch::channel(Arrival::so_far(0));
         let data = Bytes::from_static(b"abcdef");
         let mut document = Spooled::whole(Source::Inline(data.clone()), 6, Sha256Digest::of(&data))
-            .arriving(arrival, Some(Duration::from_secs(60)));
-        assert_eq!(document.read(9).await, Err(DocumentError::Gap(Duration::from_secs(60))));
+            .arriving(arrival, Some(Duration::from_millis(20)));
+        assert_eq!(document.read(9).await, Err(DocumentError::Gap(Duration::from_millis(20))));
         news.send_replace(Arrival::so_far(4));
         assert_eq!(document.read(9).await.unwrap(), "abcd");
         // All bytes are there, but whether they are the right ones is not yet known.

@@ -85,7 +85,7 @@ impl PartFile {
         };
         let (data, mut crcs) = (make(&data)?, make(&crcs)?);
         crcs.write_all(&0_u32.to_be_bytes())?;
-        inkwire_service::fsio::sync_dir(dir)?;
+        inkwire_service::fsio::sync_dir(dir).map_err(|error| error.source)?;
         Ok(Self { data, crcs, layout, next: 0, hash: Sha256::new(), poisoned: false })
     }
 
