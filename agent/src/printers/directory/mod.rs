@@ -57,10 +57,8 @@ impl Directory {
 
     /// Nothing went to its final name yet, so a failure here costs nothing.
     fn failed(&self, error: &io::Error) -> Outcome {
-        let reason = match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "spool-area-full",
-            _ => "directory-not-usable",
-        };
+        let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+        let reason = if full { "spool-area-full" } else { "directory-not-usable" };
         not_started(reason, format!("{}: {error}", self.path.display()), RETRY_BUSY)
     }
 

@@ -3,7 +3,6 @@
 use inkwire_protocol::printer::{Backend, Capabilities, Marker, PrinterInfo, PrinterState};
 use ipp::attribute::IppAttributeGroup;
 use ipp::model::DelimiterTag;
-use ipp::value::IppValue;
 
 use super::codec::Answer;
 use super::values::{all, boolean, integer, integers, numbers, resolution, text, texts};
@@ -133,10 +132,9 @@ fn formats(mut told: Vec<String>) -> Vec<String> {
 }
 
 fn capabilities(group: &IppAttributeGroup) -> Capabilities {
-    let copies = all(group, "copies-supported").iter().find_map(|value| match value {
-        IppValue::RangeOfInteger { max, .. } => u32::try_from(*max).ok(),
-        other => other.as_integer().and_then(|max| u32::try_from(*max).ok()),
-    });
+    // `copies-supported` is a range from 1.
+    let copies = all(group, "copies-supported").iter().find_map(|value| value.as_range_of_integer());
+    let copies = copies.and_then(|(_, max)| u32::try_from(*max).ok());
     let orientations = integers(group, "orientation-requested-supported");
     Capabilities {
         copies_max: copies,

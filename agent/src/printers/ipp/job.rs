@@ -116,7 +116,7 @@ impl View {
     }
 
     /// A queue counts pages only for some printers, so its zero proves nothing once it has begun.
-    fn paper(&self, witness: Witness) -> Paper {
+    pub(super) fn paper(&self, witness: Witness) -> Paper {
         match (self.printed, self.begun) {
             (Some(count @ 1..), _) => Paper::Some(count),
             (_, Begun::Never) => Paper::None,

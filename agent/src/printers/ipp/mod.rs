@@ -9,6 +9,7 @@
 //! gives the model, the encoding and (behind [`codec::decode`]) the decoding.
 
 mod body;
+mod broken;
 mod client;
 mod codec;
 mod connect;

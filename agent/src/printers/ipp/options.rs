@@ -17,8 +17,8 @@ pub(super) struct OptionError {
     problem: String,
 }
 
-fn wrong(name: &'static str, problem: impl ToString) -> OptionError {
-    OptionError { name, problem: problem.to_string() }
+fn wrong(name: &'static str, problem: impl Into<String>) -> OptionError {
+    OptionError { name, problem: problem.into() }
 }
 
 /// The Job Template attributes of a job.
@@ -27,7 +27,7 @@ pub(super) fn attributes(options: &JobOptions) -> Result<Vec<IppAttribute>, Opti
     let mut put = |name: &'static str, value: Option<Result<IppValue, OptionError>>| match value {
         Some(value) => IppAttribute::with_name(name, value?)
             .map(|attribute| list.push(attribute))
-            .map_err(|e| wrong(name, e)),
+            .map_err(|e| wrong(name, e.to_string())),
         None => Ok(()),
     };
     let o = options;
@@ -61,7 +61,7 @@ fn integer(name: &'static str, number: u32) -> Result<IppValue, OptionError> {
 }
 
 fn keyword(name: &'static str, text: Option<&str>) -> Option<Result<IppValue, OptionError>> {
-    text.map(|text| IppValue::new_keyword(text).map_err(|error| wrong(name, error)))
+    text.map(|text| IppValue::new_keyword(text).map_err(|error| wrong(name, error.to_string())))
 }
 
 fn page_ranges(ranges: &[(u32, u32)]) -> Result<IppValue, OptionError> {
@@ -95,8 +95,8 @@ fn resolution(text: &str) -> Result<IppValue, OptionError> {
 fn media_col(media: Option<&str>, source: Option<&str>) -> Result<IppValue, OptionError> {
     let mut members = BTreeMap::new();
     let mut put = |name: &str, value: Result<IppValue, IppParseError>| -> Result<(), OptionError> {
-        let name = IppName::new(name).map_err(|error| wrong("media-source", error))?;
-        members.insert(name, value.map_err(|error| wrong("media-source", error))?);
+        let name = IppName::new(name).map_err(|error| wrong("media-source", error.to_string()))?;
+        members.insert(name, value.map_err(|error| wrong("media-source", error.to_string()))?);
         Ok(())
     };
     if let Some(media) = media {

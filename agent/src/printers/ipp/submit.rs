@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::body::RequestBody;
+use super::broken;
 use super::client::AskError;
 use super::codec::Answer;
 use super::job::{View, key, name};
@@ -284,55 +285,13 @@ impl Watched<'_> {
                 && view.is_terminal()
                 && view.name.contains(&key(self.task))
             {
-                return self.judge_broken(&view, bytes, feared);
+                return broken::seen(&view, self.task, self.witness, bytes, feared);
             }
             if Instant::now() > until {
-                return self.judge_unseen(bytes, feared);
+                return broken::unseen(bytes, feared);
             }
             sleep(pause).await;
             pause = longer(pause);
-        }
-    }
-
-    /// The job has ended at the printer, but the document had not gone through.
-    fn judge_broken(&self, view: &View, bytes: u64, feared: Outcome) -> Outcome {
-        match feared {
-            Outcome::Uncertain { reason, detail, .. } if view.is_untouched() => match reason.as_str() {
-                "canceled-at-device" | "transfer-dropped" => Outcome::Canceled,
-                "spool-damaged" => aborted("spool-damaged", detail),
-                _ => not_started(&reason, format!("{detail}; the printer threw the part away"), RETRY_AWAY),
-            },
-            Outcome::Uncertain { .. } if view.state == super::job::State::Canceled => {
-                // A cancel by somebody else, or ours: what the printer counted decides.
-                match (view.outcome(self.task, self.witness), feared) {
-                    (Some(Outcome::Canceled), Outcome::Uncertain { reason, .. })
-                        if reason == "canceled-at-device" =>
-                    {
-                        Outcome::Canceled
-                    }
-                    (_, feared) => feared,
-                }
-            }
-            feared @ Outcome::Uncertain { .. } => feared,
-            // It refused the document, or was given nothing: unless it printed all the same, that stands.
-            feared => match view.printed {
-                Some(count @ 1..) => uncertain(
-                    "aborted-by-device",
-                    format!("it refused the document and printed {count} impressions"),
-                    bytes,
-                ),
-                _ => feared,
-            },
-        }
-    }
-
-    /// The printer does not say how the job ended.
-    fn judge_unseen(&self, bytes: u64, feared: Outcome) -> Outcome {
-        match feared {
-            Outcome::Aborted { detail, .. } if bytes > 0 => {
-                uncertain("aborted-by-device", format!("{detail}; and the job cannot be looked at"), bytes)
-            }
-            feared => feared,
         }
     }
 }

@@ -54,14 +54,11 @@ pub(super) fn resolution(value: &IppValue) -> Option<String> {
 pub(super) fn numbers(group: &IppAttributeGroup, name: &str, most: usize) -> Vec<u32> {
     let mut numbers: Vec<u32> = Vec::new();
     for value in all(group, name) {
-        let (low, high) = match value {
-            IppValue::RangeOfInteger { min, max } => (*min, *max),
-            other => match integer_of(other) {
-                Some(number) => (number, number),
-                None => continue,
-            },
-        };
-        numbers.extend((low..=high).filter_map(|number| u32::try_from(number).ok()).take(most));
+        let range = value.as_range_of_integer().map(|(min, max)| (*min, *max));
+        if let Some((low, high)) = range.or_else(|| integer_of(value).map(|number| (number, number))) {
+            // From 0: a range from the least integer would be walked for seconds.
+            numbers.extend((low.max(0)..=high).filter_map(|number| u32::try_from(number).ok()).take(most));
+        }
     }
     numbers.sort_unstable();
     numbers.dedup();
