@@ -98,11 +98,11 @@ impl Command {
                 tokio::select! {
                     biased;
                     ended = group.wait() => ended,
-                    () = cancel.cancelled() => return self.stop(group, bytes).await,
+                    () = cancel.cancelled() => return stop(group, bytes, true).await,
                 }
             }
             Pumped::Canceled { bytes } => {
-                return self.stop(group, bytes).await;
+                return stop(group, bytes, false).await;
             }
             Pumped::Document { error, bytes } => {
                 // Ended before its input is closed: it must not take a part for the whole.
@@ -124,21 +124,21 @@ impl Command {
             }
         }
     }
+}
 
-    /// After a cancel: ends the program and says what its end means.
-    async fn stop(&self, mut group: Group, bytes: u64) -> Outcome {
-        let status = group.end().await;
-        match status.and_then(|status| status.code()) {
-            Some(0) => judge_zero(),
-            // It says itself that it did not print.
-            Some(_) => Outcome::Canceled,
-            None if bytes == 0 => Outcome::Canceled,
-            None => uncertain(
-                "canceled-at-device",
-                format!("the program was ended when it had been given {bytes} bytes"),
-                bytes,
-            ),
-        }
+/// After a cancel: ends the program and says what its end means.
+async fn stop(mut group: Group, bytes: u64, whole: bool) -> Outcome {
+    let status = group.end().await;
+    match status.and_then(|status| status.code()) {
+        Some(0) if whole => judge_zero(),
+        // It says itself that it did not print.
+        Some(1..) => Outcome::Canceled,
+        _ if bytes == 0 => Outcome::Canceled,
+        _ => uncertain(
+            "canceled-at-device",
+            format!("the program was ended when it had been given {bytes} bytes"),
+            bytes,
+        ),
     }
 }
 

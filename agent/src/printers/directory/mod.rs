@@ -211,9 +211,11 @@ impl Backend for Directory {
         };
         match looked {
             Ok((Found::File { bytes }, ..)) if bytes == task.bytes => Recovery::Decided(stored()),
-            Ok((Found::Nothing, Found::File { .. }, _, place)) => {
+            Ok((Found::Nothing, Found::File { .. }, sidecar, place)) => {
                 // The sidecar may have its name already; without its document it must not stay.
-                if let Err(error) = place.remove(&names.sidecar) {
+                if matches!(sidecar, Found::File { .. })
+                    && let Err(error) = place.remove(&names.sidecar)
+                {
                     tracing::debug!(%error, "cannot remove a sidecar");
                 }
                 clean(&place, &names);
