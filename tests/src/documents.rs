@@ -29,7 +29,9 @@ pub fn escpos(number: u64) -> Vec<u8> {
     let mut out = b"\x1b@\x1ba\x01".to_vec();
     out.extend_from_slice(format!("RECEIPT {number}\n\x1ba\x00").as_bytes());
     for line in 0..20 {
-        out.extend_from_slice(format!("item {line:>3} .............. {:>7}.00\n", number % 97 + line).as_bytes());
+        out.extend_from_slice(
+            format!("item {line:>3} .............. {:>7}.00\n", number % 97 + line).as_bytes(),
+        );
     }
     out.extend_from_slice(b"\n\n\n\x1dV\x42\x00");
     out
@@ -45,6 +47,9 @@ pub fn foreign_pdfs() -> Vec<PathBuf> {
         .filter(|path| path.extension().is_some_and(|extension| extension == "pdf"))
         .collect();
     found.sort();
-    assert!(!found.is_empty(), "no PDF in /usr/share/cups/data: install cups-filters (`cargo xtask test` does as root)");
+    assert!(
+        !found.is_empty(),
+        "no PDF in /usr/share/cups/data: install cups-filters (`cargo xtask test` does as root)"
+    );
     found
 }

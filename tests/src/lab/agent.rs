@@ -53,7 +53,8 @@ impl Agent {
     pub fn configure(&self, printers: &[Printer]) {
         let mut text = format!("state_dir = {:?}\ndiscover_cups = false\n", self.state());
         for printer in printers {
-            write!(text, "\n[[printer]]\nname = {:?}\nuri = {:?}\n", printer.name, printer.uri).expect("text");
+            write!(text, "\n[[printer]]\nname = {:?}\nuri = {:?}\n", printer.name, printer.uri)
+                .expect("text");
             if !printer.formats.is_empty() {
                 writeln!(text, "formats = {:?}", printer.formats).expect("text");
             }

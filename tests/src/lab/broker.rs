@@ -106,7 +106,8 @@ fn launch(dir: &Path, listen: &str, args: &[String], env: &[(String, String)]) -
     if ready_file.exists() {
         std::fs::remove_file(&ready_file).expect("the old ready file can be removed");
     }
-    let mut all = vec!["broker", "--data", path(&data), "--listen", listen, "--ready-file", path(&ready_file)];
+    let mut all =
+        vec!["broker", "--data", path(&data), "--listen", listen, "--ready-file", path(&ready_file)];
     all.extend(args.iter().map(String::as_str));
     let env: Vec<(&str, &str)> = env.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     let mut process = Process::inkwire(&all, &env, &dir.join("broker.log"));

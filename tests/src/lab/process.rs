@@ -43,7 +43,8 @@ impl Process {
     /// SIGTERM, and waits at most this long for it to end by itself. Returns whether it did.
     pub fn terminate(&mut self, within: Duration) -> bool {
         let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the child is ours to signal");
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)
+            .expect("the child is ours to signal");
         wait_until(within, || self.has_ended())
     }
 
