@@ -29,7 +29,15 @@ pub struct Got {
 impl Socket {
     /// Listens on a free port of 127.0.0.1, taking at most `bytes_per_read` every `pause` (none: as fast as it comes).
     pub fn listen(pace: Option<(usize, Duration)>) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free");
+        Self::on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port is free"), pace)
+    }
+
+    /// Listens on this very address: a printer that is switched on.
+    pub fn at(address: SocketAddr) -> Self {
+        Self::on(TcpListener::bind(address).expect("the port is free"), None)
+    }
+
+    fn on(listener: TcpListener, pace: Option<(usize, Duration)>) -> Self {
         let address = listener.local_addr().expect("a listener has an address");
         let jobs = Arc::new(Mutex::new(Vec::new()));
         let sink = Self { address, jobs: Arc::clone(&jobs) };

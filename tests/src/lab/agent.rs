@@ -49,6 +49,11 @@ impl Agent {
         agent
     }
 
+    /// Takes a folder that holds the state of an agent that was paired elsewhere.
+    pub fn adopt(dir: &Path) -> Self {
+        Self { dir: dir.to_owned(), env: Vec::new(), process: None }
+    }
+
     /// Writes its configuration anew.
     pub fn configure(&self, printers: &[Printer]) {
         let mut text = format!("state_dir = {:?}\ndiscover_cups = false\n", self.state());
