@@ -1,1 +1,3 @@
-//! cli
+//! inkwire
+
+pub mod demo;

@@ -240,9 +240,15 @@ pub enum Event {
         may_print: bool,
     },
     /// The broker is about to send the packet that lets the agent print.
-    Permit,
-    /// The agent does not take it now and has nothing of it.
-    Refused,
+    Permit {
+        /// The attempt whose packet it is.
+        attempt: Attempt,
+    },
+    /// The agent does not take it now and has nothing of it that it could print.
+    Refused {
+        /// The attempt that was opened.
+        attempt: Attempt,
+    },
     /// The agent says what happened to an attempt.
     Fact {
         /// The attempt it speaks of.
@@ -317,12 +323,15 @@ pub const fn step(job: Standing, event: Event) -> Step {
             }),
             _ => Step::Ignore(Ignored::NotNow),
         },
-        Event::Permit => match job.state {
+        Event::Permit { attempt } | Event::Refused { attempt } if attempt.0 != job.attempt.0 => {
+            Step::Ignore(Ignored::OldAttempt)
+        }
+        Event::Permit { .. } => match job.state {
             State::Sending if job.may_print => Step::Ignore(Ignored::Already),
             State::Sending => Step::Next(Standing { may_print: true, ..job }),
             _ => Step::Ignore(Ignored::NotNow),
         },
-        Event::Refused => match job.state {
+        Event::Refused { .. } => match job.state {
             // The agent answers `open` itself: what it says it does not have it cannot print.
             State::Sending => match job.request {
                 Some(Request::Cancel) => Step::Next(job.ended(State::Canceled)),

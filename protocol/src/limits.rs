@@ -18,7 +18,7 @@ pub const DEFAULT_PACKET_BYTES: u32 = MAX_PACKET_BYTES;
 /// A transfer's packets must be countable in 32 bits; with the largest packet that is 63 TiB.
 pub const MAX_PACKETS: u64 = u32::MAX as u64;
 
-/// Largest control message. A `hello` with 64 printers and 256 open transfers stays below it.
+/// Largest control message. A `hello` with 64 printers and 128 open transfers stays below it.
 pub const MAX_CONTROL_BYTES: usize = 256 * 1024;
 /// Largest app request: a document of [`INLINE_DOCUMENT_BYTES`] in base64, with room for its options.
 pub const MAX_APP_MESSAGE_BYTES: usize = 256 * 1024;
@@ -36,8 +36,9 @@ pub const START_WINDOW_BYTES: u64 = 1024 * 1024;
 pub const MAX_WINDOW_BYTES: u64 = 4 * 1024 * 1024;
 /// The sum of all windows of one connection.
 pub const MAX_CONNECTION_WINDOW_BYTES: u64 = 8 * 1024 * 1024;
-/// Transfers that may be open on one connection: 32 printers with 8 jobs each running ahead.
-pub const MAX_OPEN_TRANSFERS: usize = 256;
+/// Transfers that may be open on one connection: so many that their first [`INITIAL_CREDIT_BYTES`], which nobody grants, together
+/// are no more than [`MAX_CONNECTION_WINDOW_BYTES`]. An agent holds no more partial documents than this either.
+pub const MAX_OPEN_TRANSFERS: usize = 128;
 
 /// A receiver syncs when this much has gathered ...
 pub const SYNC_BYTES: u64 = 256 * 1024;
@@ -73,15 +74,44 @@ pub const OUTCOME_KEPT: Duration = Duration::from_secs(90 * 24 * 3600);
 pub const DEFAULT_REPORT_INTERVAL: Duration = Duration::from_secs(25);
 /// The longest that a broker may set: below the 60 s after which common reverse proxies cut an idle connection.
 pub const MAX_REPORT_INTERVAL: Duration = Duration::from_secs(50);
-/// How long the answer to a report may take.
-pub const REPORT_ANSWER_WITHIN: Duration = Duration::from_secs(8);
+/// An agent reports after this part of the interval at the earliest, in percent ...
+pub const REPORT_JITTER_FROM_PERCENT: u32 = 75;
+/// ... and at this one at the latest: jitter only shortens, so that interval, answer and a dial fit into interval + 10 s.
+pub const REPORT_JITTER_TO_PERCENT: u32 = 95;
+/// How long the answer to a report may take: eight seconds of bufferbloat and a round trip.
+pub const REPORT_ANSWER_WITHIN: Duration = Duration::from_secs(9);
 
-/// Shortest deadline of a probe.
-pub const MIN_PROBE_DEADLINE: Duration = Duration::from_secs(1);
-/// Longest deadline of a probe: eight seconds of bufferbloat must not look like a dead link.
-pub const MAX_PROBE_DEADLINE: Duration = Duration::from_secs(15);
 /// How long a receiver with unused credit waits for a byte before it probes.
 pub const STALL_AFTER: Duration = Duration::from_millis(1000);
+/// Shortest deadline of a probe: with [`STALL_AFTER`] a dead path is noticed after 2.5 s, and a segment that is lost three
+/// times at 200 ms round trip is not taken for one.
+pub const MIN_PROBE_DEADLINE: Duration = Duration::from_millis(1500);
+/// Longest deadline of a probe: eight seconds of bufferbloat must not look like a dead link.
+pub const MAX_PROBE_DEADLINE: Duration = Duration::from_secs(15);
+/// While data is expected, the round trip is measured so often.
+pub const MEASURE_EVERY: Duration = Duration::from_secs(1);
+/// A deadline floor that was raised by a near miss is halved again after this long without another.
+pub const FLOOR_KEPT: Duration = Duration::from_secs(5 * 60);
+/// A broker that waits for an agent's ack and reads no byte probes after this long ...
+pub const SILENT_PROBE_AFTER: Duration = Duration::from_secs(2);
+/// ... and marks the session `agent-silent` after this long (an agent's slow disk answers the probe meanwhile).
+pub const SILENT_AFTER: Duration = Duration::from_millis(4500);
+
+/// With work to do, a new dial begins this long after the last one began, also beside one that hangs ...
+pub const URGENT_DIAL_EVERY: Duration = Duration::from_secs(1);
+/// ... for this long after the connection was lost.
+pub const URGENT_DIAL_FOR: Duration = Duration::from_secs(60);
+/// A dial that is not urgent waits a random time from [`MIN_DIAL_JITTER`] to this: a restarted broker is not trampled.
+pub const MAX_DIAL_JITTER: Duration = Duration::from_secs(30);
+/// The shortest such wait.
+pub const MIN_DIAL_JITTER: Duration = Duration::from_secs(1);
+/// A session that lasted this long was a good one: the next loss begins a new [`URGENT_DIAL_FOR`].
+pub const GOOD_SESSION_AFTER: Duration = Duration::from_secs(10);
+/// After a terminal close code the broker is asked again this often: only a person can change its answer.
+pub const HOURLY: Duration = Duration::from_secs(3600);
+
+/// Starts of an agent's process that the broker remembers, to tell a restart from a clone.
+pub const INSTANCES_KEPT: usize = 8;
 
 /// A TLS handshake and the HTTP request after it must be done by then.
 pub const HANDSHAKE_WITHIN: Duration = Duration::from_secs(10);
