@@ -1,1 +1,31 @@
-//! the Inkwire broker
+//! The Inkwire broker: accepts documents from apps, and pushes them to the printers of agents behind NAT.
+//!
+//! ```text
+//!                      app (starts, supervises, drains)
+//!                                  │
+//!   listen ── TLS, HTTP ──▶ api ──▶ jobs ──▶ store ◀── auth
+//!      └── dials ──▶ sessions ── SessionEvent ──▶ jobs
+//!                          ▲── SessionCommand ───┘
+//! ```
+//!
+//! [`Broker::start`] is all that a program needs; [`RawConfig`] is what people write.
+
+mod app;
+mod clock;
+mod config;
+mod documents;
+mod jobs;
+mod limits;
+mod store;
+
+mod sessions {
+    mod link;
+}
+
+pub use app::{Broker, RunError, StartError};
+pub use config::{
+    Config, ConfigError, DEFAULT_LISTEN, OneOrMany, ProxyHeader, RawConfig, RawLimits, RawProxies, RawRetention, RawTls,
+};
+
+/// The broker's version, as agents and apps are told it.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -10,11 +10,13 @@
 //! ```
 
 mod layout;
+mod prefix;
 mod receiver;
 mod sender;
 mod window;
 
 pub use layout::{Layout, LayoutError, Slice};
+pub use prefix::{CRC_ENTRY_BYTES, Prefix, crc_entry, crc_offset};
 pub use receiver::{PacketVerdict, Receiver};
 pub use sender::{AckEffect, Plan, Sender};
 pub use window::Window;
