@@ -9,6 +9,8 @@
 
 use std::net::Ipv4Addr;
 
+use std::sync::Arc;
+
 use anyhow::Result;
 
 use crate::hop::{Hop, Weather};
@@ -34,7 +36,7 @@ pub(crate) enum Line {
 /// The namespaces and what connects them.
 #[derive(Debug)]
 pub(crate) struct House {
-    pub(crate) inet: Netns,
+    pub(crate) inet: Arc<Netns>,
     pub(crate) isp: Netns,
     pub(crate) agents: Vec<Netns>,
     addresses: Vec<Ipv4Addr>,
@@ -46,7 +48,7 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) fn build(stem: &str, line: Line) -> Result<Self> {
-        let inet = Netns::create(stem, "inet")?;
+        let inet = Arc::new(Netns::create(stem, "inet")?);
         let isp = Netns::create(stem, "isp")?;
         let hop = match line {
             Line::Cable => {
@@ -71,7 +73,7 @@ impl House {
             house.plug_in(stem, number)?;
         }
         router::configure(&house.isp)?;
-        for netns in house.agents.iter().chain([&house.inet]) {
+        for netns in house.agents.iter().chain([house.inet.as_ref()]) {
             router::count_resets(netns)?;
         }
         Ok(house)
@@ -146,7 +148,7 @@ impl House {
 
     /// RSTs that reached agents and broker from outside so far.
     pub(crate) fn resets(&self) -> Result<u64> {
-        self.agents.iter().chain([&self.inet]).map(router::resets).sum()
+        self.agents.iter().chain([self.inet.as_ref()]).map(router::resets).sum()
     }
 }
 

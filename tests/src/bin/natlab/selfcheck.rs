@@ -7,9 +7,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 
+use inkwire_client::protocol::ids::Sha256Digest;
+use inkwire_tests::lab::wait_until;
+
 use crate::clock::now_ms;
 use crate::hop::Weather;
 use crate::house::{BROKER, House, Line};
+use crate::ipp::{self, IppPrinters};
 use crate::router;
 use crate::wire::{What, Wire};
 
@@ -30,6 +34,7 @@ pub(crate) const CHECKS: &[Check] = &[
     Check { name: "lab_same_ports_are_told_apart", run: same_ports_are_told_apart },
     Check { name: "lab_private_addresses_change", run: private_addresses_change },
     Check { name: "lab_hop_delays_and_loses", run: hop_delays_and_loses },
+    Check { name: "lab_printers_write_down_what_they_got", run: printers_write_down_what_they_got },
 ];
 
 /// Listens as the broker would; each connection gets the address that it is seen from as its first line, then an echo.
@@ -249,5 +254,31 @@ fn lost(house: &House, loss: f64) -> Result<()> {
     let percent = 100.0 * (1.0 - f64::from(back) / f64::from(SENT));
     let expected = 100.0 * (1.0 - (1.0 - loss) * (1.0 - loss));
     ensure!((percent - expected).abs() < 1.5, "{percent:.1} % are lost there and back, not {expected:.1} %");
+    Ok(())
+}
+
+/// By CUPS's own programs: a PDF goes to the one printer as it is, and to the other as raster.
+fn printers_write_down_what_they_got(stem: &str) -> Result<()> {
+    const PAGES: u32 = 3;
+    let dir = tempfile::tempdir()?;
+    let house = House::build(stem, Line::Cable)?;
+    let pc = &house.agents[0];
+    let printers = IppPrinters::start(pc, dir.path())?;
+    let pdf = inkwire::demo::document::make_pdf(PAGES);
+    let path = dir.path().join("document.pdf");
+    std::fs::write(&path, &pdf)?;
+    let path = path.display();
+    let uri = |port: u16| format!("ipp://localhost:{port}/ipp/print");
+    pc.exec(&format!("ipptool -t -d filetype=application/pdf -f {path} {} print-job.test", uri(ipp::PAPER)))?;
+    let cups = format!("127.0.0.1:{}", ipp::CUPS);
+    pc.exec(&format!("lpadmin -h {cups} -p lab -E -v {} -m everywhere", uri(ipp::RASTER)))?;
+    pc.exec(&format!("lp -h {cups} -d lab {path}"))?;
+    let both =
+        || -> Result<bool> { Ok(printers.took(ipp::PAPER)?.len() + printers.took(ipp::RASTER)?.len() == 2) };
+    ensure!(wait_until(Duration::from_secs(60), || both().unwrap_or(false)), "the printers did not get both");
+    ensure!(printers.took(ipp::PAPER)?[0].sha256 == Sha256Digest::of(&pdf).to_string(), "the PDF is another");
+    let raster = std::fs::read(&printers.took(ipp::RASTER)?[0].file)?;
+    let pages = ipp::raster_pages(&raster);
+    ensure!(pages == Some(PAGES), "the raster of {} bytes has {pages:?} pages, not {PAGES}", raster.len());
     Ok(())
 }
