@@ -108,7 +108,7 @@ struct Shared {
     public: watch::Sender<IpAddr>,
     live: AtomicU64,
     forwarded: AtomicU64,
-    pace: Option<Pace>,
+    pace: Pace,
     notes: mpsc::Sender<Note>,
 }
 
@@ -131,7 +131,7 @@ impl Router {
             public,
             live: AtomicU64::new(0),
             forwarded: AtomicU64::new(0),
-            pace: config.bytes_per_s.map(Pace::new),
+            pace: Pace::new(config.bytes_per_s),
             notes,
         });
         tokio::spawn(accept(listener, Arc::clone(&shared), shutdown));
@@ -146,6 +146,11 @@ impl Router {
     /// Bytes that went to the agents so far.
     pub fn forwarded(&self) -> u64 {
         self.shared.forwarded.load(Ordering::Relaxed)
+    }
+
+    /// Another pace towards the agents; none for as fast as it goes.
+    pub fn set_pace(&self, bytes_per_s: Option<u64>) {
+        self.shared.pace.bytes_per_s.store(bytes_per_s.unwrap_or(0), Ordering::Relaxed);
     }
 
     /// Takes another public address: all mappings go silent, new ones use the new address.
@@ -279,9 +284,7 @@ async fn towards_agent(
         if data.is_empty() {
             return to.shutdown().await;
         }
-        if let Some(pace) = &shared.pace {
-            pace.take(data.len() as u64).await;
-        }
+        shared.pace.take(data.len() as u64).await;
         if !seen && records.largest(data) >= PACKET_RECORD_BYTES {
             seen = true;
             shared.note(Note::FirstPacket { at_us: shared.now_us(), public }).await;
@@ -294,21 +297,26 @@ async fn towards_agent(
 /// Spreads bytes over time.
 #[derive(Debug)]
 struct Pace {
-    bytes_per_s: u64,
+    /// 0 for as fast as it goes.
+    bytes_per_s: AtomicU64,
     /// When the next byte may go.
     free_at: Mutex<Instant>,
 }
 
 impl Pace {
-    fn new(bytes_per_s: u64) -> Self {
-        Self { bytes_per_s: bytes_per_s.max(1), free_at: Mutex::new(Instant::now()) }
+    fn new(bytes_per_s: Option<u64>) -> Self {
+        Self { bytes_per_s: AtomicU64::new(bytes_per_s.unwrap_or(0)), free_at: Mutex::new(Instant::now()) }
     }
 
     async fn take(&self, bytes: u64) {
         let until = {
             let mut free_at = self.free_at.lock().await;
             let begin = (*free_at).max(Instant::now());
-            *free_at = begin + Duration::from_secs_f64(bytes as f64 / self.bytes_per_s as f64);
+            let seconds = match self.bytes_per_s.load(Ordering::Relaxed) {
+                0 => return,
+                rate => bytes as f64 / rate as f64,
+            };
+            *free_at = begin + Duration::from_secs_f64(seconds);
             begin
         };
         tokio::time::sleep_until(until).await;

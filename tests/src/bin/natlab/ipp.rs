@@ -92,6 +92,7 @@ impl IppPrinters {
         }
         // CUPS runs its filters as another user: what they read and write must be reachable for it.
         std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755))?;
+        std::fs::set_permissions(dir.join("cups/tmp"), std::fs::Permissions::from_mode(0o1777))?;
         let log = std::fs::File::create(dir.join("printers.log"))?;
         let spawn = || {
             Command::new("unshare")
@@ -141,30 +142,5 @@ impl Drop for IppPrinters {
         if let Err(error) = self.child.kill().and_then(|()| self.child.wait().map(drop)) {
             eprintln!("natlab: cannot end the IPP printers: {error}");
         }
-    }
-}
-
-/// How many pages an Apple or PWG raster file has; none where it is no such file.
-pub(crate) fn raster_pages(bytes: &[u8]) -> Option<u32> {
-    if bytes.starts_with(b"UNIRAST\0") {
-        return Some(u32::from_be_bytes(bytes.get(8..12)?.try_into().ok()?));
-    }
-    // PWG 5102.4: every page has a header of 1796 bytes that begins with "PwgRaster"; pages are not counted in advance.
-    bytes.strip_prefix(b"RaS2").map(|rest| {
-        let headers = rest.windows(10).filter(|window| *window == b"PwgRaster\0");
-        u32::try_from(headers.count()).unwrap_or(u32::MAX)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pages_of_rasters_are_counted() {
-        assert_eq!(raster_pages(b"UNIRAST\0\0\0\0\x07rest"), Some(7));
-        assert_eq!(raster_pages(b"RaS2PwgRaster\0...PwgRaster\0..."), Some(2));
-        assert_eq!(raster_pages(b"%PDF-1.7"), None);
-        assert_eq!(raster_pages(b"UNIRAST\0\0"), None);
     }
 }

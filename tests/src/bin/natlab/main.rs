@@ -24,6 +24,7 @@ mod selfcheck;
 mod sent;
 mod site;
 mod sys;
+mod urf;
 mod verdict;
 mod wire;
 

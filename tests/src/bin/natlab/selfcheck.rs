@@ -15,6 +15,7 @@ use crate::hop::Weather;
 use crate::house::{BROKER, House, Line};
 use crate::ipp::{self, IppPrinters};
 use crate::router;
+use crate::urf;
 use crate::wire::{What, Wire};
 
 const PORT: u16 = 7;
@@ -278,7 +279,7 @@ fn printers_write_down_what_they_got(stem: &str) -> Result<()> {
     ensure!(wait_until(Duration::from_secs(60), || both().unwrap_or(false)), "the printers did not get both");
     ensure!(printers.took(ipp::PAPER)?[0].sha256 == Sha256Digest::of(&pdf).to_string(), "the PDF is another");
     let raster = std::fs::read(&printers.took(ipp::RASTER)?[0].file)?;
-    let pages = ipp::raster_pages(&raster);
+    let pages = urf::pages(&raster);
     ensure!(pages == Some(PAGES), "the raster of {} bytes has {pages:?} pages, not {PAGES}", raster.len());
     Ok(())
 }

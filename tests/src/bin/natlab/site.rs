@@ -12,6 +12,7 @@ use inkwire_tests::sink;
 use crate::app::App;
 use crate::house::{AGENTS, BROKER, House};
 use crate::ipp::{self, IppPrinters};
+use crate::urf;
 
 const PORT: u16 = 7443;
 
@@ -70,7 +71,7 @@ impl Device {
                 for it in &took {
                     let bytes = std::fs::read(&it.file)
                         .with_context(|| format!("cannot read {}", it.file.display()))?;
-                    intact += usize::from(ipp::raster_pages(&bytes) == Some(pages));
+                    intact += usize::from(urf::pages(&bytes) == Some(pages));
                 }
                 Copies { intact, all: took.len() }
             }

@@ -1,0 +1,341 @@
+//! The ledger: one writer thread with group commit, one connection for reading.
+//!
+//! Callers hand in sets of changes; the writer commits what has gathered, then answers them all. Nothing leaves the agent
+//! (ack, fact, first byte) before its commit. A disk that is full refuses one set and may get better; any other failure
+//! poisons the ledger and ends the agent.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use inkwire_protocol::ids::SpoolId;
+use rusqlite::{Connection, ErrorCode};
+use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot, watch};
+
+use super::apply::{Counters, apply};
+use super::change::Change;
+use super::{reader, schema};
+use crate::limits::{LAZY_COMMIT_AFTER, LEDGER_BATCH, LEDGER_QUEUE};
+
+/// What is wrong with the ledger.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LedgerError {
+    /// The disk is full; the changes were not made.
+    #[error("the disk of the state directory is full: free some space")]
+    Full,
+    /// The ledger cannot be read or written any more.
+    #[error("the ledger cannot be used: {0}")]
+    Unusable(String),
+    /// A newer program has written it.
+    #[error("the ledger is of version {found}, this program knows {known}: install the newer program again")]
+    Newer {
+        /// Its version.
+        found: i64,
+        /// The newest that is known here.
+        known: i64,
+    },
+    /// It belongs to another agent: the PC was paired anew.
+    #[error("the ledger belongs to agent {owner}, this is {agent}")]
+    OtherAgent {
+        /// Whose it is.
+        owner: String,
+        /// Who asks.
+        agent: String,
+    },
+    /// The agent is stopping.
+    #[error("the ledger is closed: the agent is stopping")]
+    Closed,
+}
+
+impl From<rusqlite::Error> for LedgerError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full,
+            _ => Self::Unusable(error.to_string()),
+        }
+    }
+}
+
+/// What a commit did.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Committed {
+    /// The number of the last dial, where one was asked for.
+    pub(crate) dial_n: u64,
+}
+
+struct Set {
+    changes: Vec<Change>,
+    /// None for what may wait and be lost.
+    answer: Option<oneshot::Sender<Result<Committed, LedgerError>>>,
+    /// Its place in the queue.
+    _place: OwnedSemaphorePermit,
+}
+
+/// What the rest of the agent reads without asking the ledger; only ever what is committed.
+#[derive(Debug, Default)]
+struct Marks {
+    ledger_seq: AtomicU64,
+    facts_acked: AtomicU64,
+    unacked: AtomicU64,
+}
+
+/// Handle of the ledger; cheap to copy.
+#[derive(Clone)]
+pub(crate) struct Ledger {
+    sets: mpsc::Sender<Set>,
+    places: Arc<Semaphore>,
+    reader: Arc<reader::Reader>,
+    marks: Arc<Marks>,
+    facts: Arc<Notify>,
+    failed: watch::Receiver<Option<LedgerError>>,
+    spool: SpoolId,
+}
+
+impl Ledger {
+    /// Opens or creates the ledger of this agent and starts its writer. Blocks; `fresh` names a new spool.
+    pub(crate) fn open(path: &Path, agent: &str, fresh: SpoolId) -> Result<Self, LedgerError> {
+        let db = schema::open(path, agent, &fresh.to_string())?;
+        let spool: String = db.query_row("SELECT spool_id FROM meta", [], |row| row.get(0))?;
+        let spool = spool.parse().map_err(|error| LedgerError::Unusable(format!("spool id: {error}")))?;
+        let reader = Arc::new(reader::Reader::new(schema::open_reader(path)?));
+        let counters = Counters::load(&db)?;
+        let marks = Arc::new(Marks::default());
+        marks.publish(&counters, unacked(&db)?);
+        let facts = Arc::new(Notify::new());
+        let (sets, queue) = mpsc::channel();
+        let (failure, failed) = watch::channel(None);
+        let writer =
+            Writer { db, counters, marks: Arc::clone(&marks), facts: Arc::clone(&facts), failure, queue };
+        std::thread::Builder::new()
+            .name("ledger".into())
+            .spawn(move || writer.run())
+            .map_err(|error| LedgerError::Unusable(format!("no thread for the ledger: {error}")))?;
+        let places = Arc::new(Semaphore::new(LEDGER_QUEUE));
+        Ok(Self { sets, places, reader, marks, facts, failed, spool })
+    }
+
+    /// Makes the changes together; returns when they are on stable storage.
+    pub(crate) async fn commit(&self, changes: Vec<Change>) -> Result<Committed, LedgerError> {
+        let (answer, answered) = oneshot::channel();
+        self.queue(changes, Some(answer)).await?;
+        answered.await.map_err(|_| self.gone())?
+    }
+
+    /// Like [`Ledger::commit`] for what must not be given up: waits while the disk is full.
+    pub(crate) async fn insist(&self, make: impl Fn() -> Vec<Change>) -> Result<Committed, LedgerError> {
+        loop {
+            match self.commit(make()).await {
+                Err(LedgerError::Full) => {
+                    tracing::warn!("the disk is full: an outcome waits to be written down");
+                    tokio::time::sleep(crate::limits::FULL_DISK_RETRY).await;
+                }
+                done => return done,
+            }
+        }
+    }
+
+    /// Makes a change with the next commit; it may be lost in a crash, without harm.
+    pub(crate) async fn lazily(&self, change: Change) -> Result<(), LedgerError> {
+        self.queue(vec![change], None).await
+    }
+
+    async fn queue(
+        &self,
+        changes: Vec<Change>,
+        answer: Option<oneshot::Sender<Result<Committed, LedgerError>>>,
+    ) -> Result<(), LedgerError> {
+        let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| LedgerError::Closed)?;
+        self.sets.send(Set { changes, answer, _place: place }).map_err(|_| self.gone())
+    }
+
+    /// Gives up this handle and returns when the writer has ended: the last of all handles must do so.
+    pub(crate) async fn closed(self) {
+        let mut failed = self.failed.clone();
+        drop(self);
+        while failed.changed().await.is_ok() {}
+    }
+
+    /// Runs a query beside the writer, off the async threads.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Connection) -> Result<T, LedgerError> + Send + 'static,
+    ) -> Result<T, LedgerError> {
+        let reader = Arc::clone(&self.reader);
+        tokio::task::spawn_blocking(move || reader.with(query))
+            .await
+            .map_err(|error| LedgerError::Unusable(error.to_string()))?
+    }
+
+    /// Commits so far.
+    pub(crate) fn ledger_seq(&self) -> u64 {
+        self.marks.ledger_seq.load(Ordering::Acquire)
+    }
+
+    /// Facts that the broker has acknowledged so far, by its own count.
+    pub(crate) fn facts_acked(&self) -> u64 {
+        self.marks.facts_acked.load(Ordering::Acquire)
+    }
+
+    /// Whether the broker has still to hear of something.
+    pub(crate) fn has_unacked(&self) -> bool {
+        self.marks.unacked.load(Ordering::Acquire) > 0
+    }
+
+    /// The spool that was made with this ledger.
+    pub(crate) fn spool(&self) -> SpoolId {
+        self.spool
+    }
+
+    /// Woken after commits that hold facts.
+    pub(crate) fn facts(&self) -> &Notify {
+        &self.facts
+    }
+
+    /// Returns when the ledger has failed for good.
+    pub(crate) async fn failed(&self) -> LedgerError {
+        let mut failed = self.failed.clone();
+        match failed.wait_for(Option::is_some).await {
+            Ok(error) => error.clone().unwrap_or(LedgerError::Closed),
+            Err(_) => LedgerError::Closed,
+        }
+    }
+
+    fn gone(&self) -> LedgerError {
+        self.failed.borrow().clone().unwrap_or(LedgerError::Closed)
+    }
+}
+
+impl Marks {
+    fn publish(&self, counters: &Counters, unacked: u64) {
+        self.facts_acked.store(counters.facts_acked, Ordering::Release);
+        self.unacked.store(unacked, Ordering::Release);
+        self.ledger_seq.store(counters.ledger_seq, Ordering::Release);
+    }
+}
+
+fn unacked(db: &Connection) -> Result<u64, LedgerError> {
+    let count: i64 =
+        db.prepare_cached("SELECT COUNT(*) FROM facts WHERE acked = 0")?.query_row([], |row| row.get(0))?;
+    Ok(u64::try_from(count).unwrap_or(0))
+}
+
+struct Writer {
+    db: Connection,
+    counters: Counters,
+    marks: Arc<Marks>,
+    facts: Arc<Notify>,
+    failure: watch::Sender<Option<LedgerError>>,
+    queue: mpsc::Receiver<Set>,
+}
+
+impl Writer {
+    fn run(mut self) {
+        let mut batch = Vec::new();
+        while let Ok(set) = self.queue.recv() {
+            batch.push(set);
+            self.gather(&mut batch);
+            if let Err(error) = self.write(&mut batch) {
+                tracing::error!(%error, "the ledger has failed");
+                self.failure.send_replace(Some(error));
+                return;
+            }
+        }
+    }
+
+    /// Takes what has gathered. A batch that nobody waits for lets others join it for a while.
+    fn gather(&self, batch: &mut Vec<Set>) {
+        let until = Instant::now() + LAZY_COMMIT_AFTER;
+        while batch.len() < LEDGER_BATCH {
+            match self.queue.try_recv() {
+                Ok(set) => {
+                    batch.push(set);
+                    continue;
+                }
+                Err(TryRecvError::Disconnected) => return,
+                Err(TryRecvError::Empty) => {}
+            }
+            if batch.iter().any(|set| set.answer.is_some()) {
+                return;
+            }
+            match self.queue.recv_timeout(until.saturating_duration_since(Instant::now())) {
+                Ok(set) => batch.push(set),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn write(&mut self, batch: &mut Vec<Set>) -> Result<(), LedgerError> {
+        let mut counters = self.counters;
+        let before = (counters.next_fact_id, counters.facts_acked);
+        let mut answers = Vec::with_capacity(batch.len());
+        match self.transact(batch, &mut counters, &mut answers) {
+            Ok(unacked) => {
+                self.counters = counters;
+                self.marks.publish(&counters, unacked);
+                let told_again = unacked > 0 && before.1 > counters.facts_acked;
+                if counters.next_fact_id > before.0 || told_again {
+                    self.facts.notify_one();
+                }
+                for (answer, result) in answers {
+                    reply(answer, result.map(|()| Committed { dial_n: counters.dial_n }));
+                }
+                batch.clear();
+                Ok(())
+            }
+            Err(error) => {
+                for set in batch.drain(..) {
+                    if let Some(answer) = set.answer {
+                        reply(answer, Err(error.clone()));
+                    }
+                }
+                for (answer, _) in answers {
+                    reply(answer, Err(error.clone()));
+                }
+                // A full disk took nothing: the transaction is rolled back and the ledger is as it was.
+                if error == LedgerError::Full { Ok(()) } else { Err(error) }
+            }
+        }
+    }
+
+    fn transact(
+        &self,
+        batch: &mut [Set],
+        counters: &mut Counters,
+        answers: &mut Vec<(oneshot::Sender<Result<Committed, LedgerError>>, Result<(), LedgerError>)>,
+    ) -> Result<u64, LedgerError> {
+        let mut transaction = self.db.unchecked_transaction()?;
+        counters.ledger_seq += 1;
+        for set in batch {
+            let before = *counters;
+            let savepoint = transaction.savepoint()?;
+            let applied = set.changes.iter().try_for_each(|change| apply(&savepoint, change, counters));
+            match &applied {
+                Ok(()) => savepoint.commit()?,
+                Err(LedgerError::Full) => {
+                    *counters = before;
+                    savepoint.finish()?;
+                }
+                Err(error) => return Err(error.clone()),
+            }
+            if let Some(answer) = set.answer.take() {
+                answers.push((answer, applied));
+            }
+        }
+        let seq = i64::try_from(counters.ledger_seq).unwrap_or(i64::MAX);
+        transaction.prepare_cached("UPDATE meta SET ledger_seq = ?1")?.execute([seq])?;
+        let unacked = unacked(&transaction)?;
+        transaction.commit()?;
+        Ok(unacked)
+    }
+}
+
+fn reply(
+    answer: oneshot::Sender<Result<Committed, LedgerError>>,
+    result: Result<Committed, LedgerError>,
+) {
+    if answer.send(result).is_err() {
+        tracing::trace!("nobody waits for this commit any more");
+    }
+}

@@ -1,0 +1,22 @@
+//! What the agent holds on stable storage: a ledger of attempts and facts, and the documents.
+//!
+//! Small documents lie in the ledger, larger ones as files beside it. Whatever is said to the broker (ack, fact) and
+//! whatever goes to a device was committed here before.
+
+mod apply;
+pub(crate) mod change;
+mod ledger;
+pub(crate) mod part;
+pub(crate) mod reader;
+mod schema;
+mod space;
+pub(crate) mod sweep;
+
+pub use ledger::LedgerError;
+
+pub(crate) use change::{Change, JobKey, Phase};
+pub(crate) use ledger::Ledger;
+pub(crate) use space::free_bytes;
+
+#[cfg(test)]
+mod tests;
