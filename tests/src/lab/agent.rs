@@ -15,12 +15,14 @@ pub struct Printer {
     pub uri: String,
     /// MIME types that it takes; empty for the back-end's default.
     pub formats: Vec<String>,
+    /// More lines of its table in the configuration, as TOML.
+    pub more: String,
 }
 
 impl Printer {
     /// A printer that takes what its back-end takes by default.
     pub fn new(name: &str, uri: impl Into<String>) -> Self {
-        Self { name: name.to_owned(), uri: uri.into(), formats: Vec::new() }
+        Self { name: name.to_owned(), uri: uri.into(), formats: Vec::new(), more: String::new() }
     }
 }
 
@@ -63,6 +65,7 @@ impl Agent {
             if !printer.formats.is_empty() {
                 writeln!(text, "formats = {:?}", printer.formats).expect("text");
             }
+            text.push_str(&printer.more);
         }
         std::fs::write(self.dir.join("agent.toml"), text).expect("the configuration can be written");
     }

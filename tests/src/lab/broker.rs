@@ -38,10 +38,15 @@ impl Broker {
 
     /// The same with more arguments and environment variables.
     pub fn start_with(dir: &Path, args: &[&str], env: &[(&str, &str)]) -> Self {
+        Self::start_at(dir, "127.0.0.1:0", args, env)
+    }
+
+    /// The same at an address of the caller's choice.
+    pub fn start_at(dir: &Path, listen: &str, args: &[&str], env: &[(&str, &str)]) -> Self {
         std::fs::create_dir_all(dir).expect("the data folder can be made");
         let args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
         let env: Vec<(String, String)> = env.iter().map(|&(k, v)| (k.to_owned(), v.to_owned())).collect();
-        let (process, ready) = launch(dir, "127.0.0.1:0", &args, &env);
+        let (process, ready) = launch(dir, listen, &args, &env);
         Self { dir: dir.to_owned(), args, env, process, ready }
     }
 

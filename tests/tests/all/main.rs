@@ -9,6 +9,7 @@
     reason = "tests: a failure here is a failed test, and what they print helps to read it"
 )]
 
+mod arch;
 mod crash;
 mod support;
 mod truth;
