@@ -39,7 +39,9 @@ impl Connection {
         };
         let (saved_url, saved_key) = saved.map(|login| (login.url, login.key)).unzip();
         let url = self.broker.clone().or(saved_url.clone()).ok_or_else(|| {
-            Failure::usage("no broker is named: use --broker or INKWIRE_URL, or sign in once with `inkwire login`")
+            Failure::usage(
+                "no broker is named: use --broker or INKWIRE_URL, or sign in once with `inkwire login`",
+            )
         })?;
         let url = parse_url(&url)?;
         // A remembered key is for the remembered broker only: it is never shown to another.

@@ -90,7 +90,8 @@ impl fmt::Display for Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        let exit = error.chain().find_map(|cause| cause.downcast_ref::<Error>()).map_or(Exit::Failed, of_client);
+        let exit =
+            error.chain().find_map(|cause| cause.downcast_ref::<Error>()).map_or(Exit::Failed, of_client);
         Self { exit, error }
     }
 }
