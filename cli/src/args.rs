@@ -14,7 +14,7 @@ use crate::commands;
     after_help = "Exit codes: 0 done, 1 failed, 2 usage, 3 refused or not found, 4 broker not reached, 5 outcome uncertain.\n\
                   Try it: inkwire demo"
 )]
-pub struct Args {
+pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
     /// End when the process that started this one ends (Linux)

@@ -13,7 +13,7 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(8);
 
 /// Options of every command that talks to a broker as an app.
 #[derive(Debug, Clone, Args)]
-pub struct Connection {
+pub(crate) struct Connection {
     /// The broker's address with its pin, as the broker prints it
     #[arg(long, value_name = "URL#sha256=..", env = "INKWIRE_URL", global = true)]
     broker: Option<String>,

@@ -195,9 +195,10 @@ fn request(what: What) -> (&'static str, Value) {
 fn show(result: &Value) -> Result<(), Failure> {
     let Value::Object(object) = result else { return output::line(&text(result)) };
     for (name, value) in object {
-        match value {
-            Value::Array(rows) if rows.iter().all(Value::is_object) => table(rows)?,
-            value => output::line(&format!("{name:14} {}", clean(&text(value))))?,
+        let rows = value.as_array().filter(|rows| rows.iter().all(Value::is_object));
+        match rows {
+            Some(rows) => table(rows)?,
+            None => output::line(&format!("{name:14} {}", clean(&text(value))))?,
         }
     }
     Ok(())

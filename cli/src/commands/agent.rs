@@ -139,7 +139,10 @@ fn refusal(error: PairError) -> Failure {
     let exit = match &error {
         PairError::Refused(_) | PairError::TimedOut(_) => Exit::Refused,
         PairError::Dial { .. } | PairError::Closed(_) => Exit::Unreachable,
-        _ => Exit::Failed,
+        PairError::Identity(_)
+        | PairError::Tls(_)
+        | PairError::NotUnderstood(_)
+        | PairError::Certificate(_) => Exit::Failed,
     };
     Failure::new(exit, error)
 }
