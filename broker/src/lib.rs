@@ -10,21 +10,26 @@
 //!
 //! [`Broker::start`] is all that a program needs; [`RawConfig`] is what people write.
 
+mod admin;
+mod api;
 mod app;
+mod auth;
+mod certs;
 mod clock;
 mod config;
 mod documents;
+mod first_start;
 mod jobs;
 mod limits;
+mod listen;
+mod pairing;
+mod sessions;
 mod store;
-
-mod sessions {
-    mod link;
-}
 
 pub use app::{Broker, RunError, StartError};
 pub use config::{
-    Config, ConfigError, DEFAULT_LISTEN, OneOrMany, ProxyHeader, RawConfig, RawLimits, RawProxies, RawRetention, RawTls,
+    Config, ConfigError, DEFAULT_LISTEN, OneOrMany, ProxyHeader, RawConfig, RawLimits, RawProxies,
+    RawRetention, RawTls,
 };
 
 /// The broker's version, as agents and apps are told it.

@@ -2,10 +2,12 @@
 //!
 //! A document of up to 64 KiB lives in its row instead ([`crate::store`]), so that a label costs one commit.
 
+mod folder;
 mod source;
 mod space;
 mod upload;
 
+pub(crate) use folder::Documents;
 pub(crate) use source::{Source, SourceError};
 pub(crate) use space::{Space, StorageFull};
 pub(crate) use upload::{Upload, UploadError, Whole};

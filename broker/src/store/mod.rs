@@ -10,9 +10,13 @@
 //! says who asks.
 
 mod change;
+#[cfg(test)]
+pub(crate) mod fixtures;
 mod rows;
 mod session_rules;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

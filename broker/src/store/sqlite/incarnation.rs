@@ -45,6 +45,7 @@ pub(super) fn check(connection: &mut Connection, beside: &Path) -> Result<StoreE
     set(&transaction, "incarnation", next)?;
     set(&transaction, "store_epoch", epoch)?;
     transaction.commit()?;
+    write_mark(beside, &format!("{next}\n")).map_err(failed)?;
     Ok(StoreEpoch::from_uuid(epoch))
 }
 
