@@ -19,12 +19,13 @@ mod limits;
 mod store;
 
 mod sessions {
-    mod link;
+    pub(crate) mod link;
 }
 
 pub use app::{Broker, RunError, StartError};
 pub use config::{
-    Config, ConfigError, DEFAULT_LISTEN, OneOrMany, ProxyHeader, RawConfig, RawLimits, RawProxies, RawRetention, RawTls,
+    Config, ConfigError, DEFAULT_LISTEN, OneOrMany, ProxyHeader, RawConfig, RawLimits, RawProxies,
+    RawRetention, RawTls,
 };
 
 /// The broker's version, as agents and apps are told it.

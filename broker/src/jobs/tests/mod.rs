@@ -1,0 +1,1 @@
+//! The dispatcher against a session that is a channel.
