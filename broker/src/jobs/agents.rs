@@ -34,7 +34,11 @@ impl Dispatcher {
             What::Online(online) => self.online(agent, epoch, *online),
             What::Fact(message) => self.fact(agent, message),
             What::PermitWanted { job, attempt } => {
-                self.of_agent(agent, job, Input::of_attempt(attempt, vec![Event::Permit { attempt }], Note::default()));
+                self.of_agent(
+                    agent,
+                    job,
+                    Input::of_attempt(attempt, vec![Event::Permit { attempt }], Note::default()),
+                );
             }
             What::Received { job, attempt, bytes } => {
                 self.note_progress(job, attempt, |progress| progress.received_bytes = bytes);
