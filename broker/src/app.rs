@@ -29,8 +29,8 @@ use crate::limits::SESSION_EVENTS;
 use crate::listen::{Port, Rooms, accept_loop};
 use crate::pairing::Pairings;
 use crate::sessions::Sessions;
-use crate::sessions::link::SessionEvent;
 use crate::sessions::counters::Counters;
+use crate::sessions::link::SessionEvent;
 use crate::sessions::registry::Registry;
 use crate::store::{OpenError, SharedStore, SqliteStore};
 

@@ -265,10 +265,9 @@ fn check_limits(raw: &RawLimits) -> Result<Limits, ConfigError> {
     Ok(Limits {
         max_document_bytes,
         // Who names a number means this number.
-        space: raw.min_free_bytes.map_or_else(Space::default, |bytes| Space {
-            min_free_bytes: bytes,
-            min_free_percent: 0,
-        }),
+        space: raw
+            .min_free_bytes
+            .map_or_else(Space::default, |bytes| Space { min_free_bytes: bytes, min_free_percent: 0 }),
         max_connections: positive(
             "limits.max_connections",
             raw.max_connections.unwrap_or(limits::DEFAULT_MAX_CONNECTIONS),
