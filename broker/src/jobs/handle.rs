@@ -168,7 +168,14 @@ impl Jobs {
 
     /// Takes up the upload of an `incoming` job again. An earlier connection's upload must have been dropped.
     pub(crate) async fn resume_upload(&self, account: AccountId, job: JobId) -> Result<Upload, Problem> {
-        let row = self.row(account, job).await?;
+        let mut row = self.row(account, job).await?;
+        if row.job.state == State::Incoming {
+            // Its finish was cut off between file and commit.
+            let whole = self.documents.whole(account, row.document).await.map_err(upload_problem)?;
+            if let Some(whole) = whole.filter(|whole| whole.bytes == row.job.bytes) {
+                row.job = self.accept(&row, whole).await?;
+            }
+        }
         match self.upload_of(&row).await? {
             Some(upload) => Ok(upload),
             None => {
@@ -392,11 +399,4 @@ fn upload_problem(error: UploadError) -> Problem {
         UploadError::Digest { .. } => ProblemKind::DigestMismatch,
     };
     kind.because(error.to_string())
-}
-
-impl Jobs {
-    /// Until the dispatcher is here.
-    pub(crate) fn idle() -> Self {
-        Self { progress: broadcast::Sender::new(16) }
-    }
 }
