@@ -10,17 +10,21 @@
 //!
 //! [`Broker::start`] is all that a program needs; [`RawConfig`] is what people write.
 
+mod admin;
+mod api;
 mod app;
+mod auth;
+mod certs;
 mod clock;
 mod config;
 mod documents;
+mod first_start;
 mod jobs;
 mod limits;
+mod listen;
+mod pairing;
+mod sessions;
 mod store;
-
-mod sessions {
-    pub(crate) mod link;
-}
 
 pub use app::{Broker, RunError, StartError};
 pub use config::{

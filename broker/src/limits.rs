@@ -28,17 +28,17 @@ pub(crate) const SESSION_EVENTS: usize = 4_096;
 pub(crate) const PERMIT_AHEAD_PACKETS: u32 = 16;
 /// Reading a packet from the document store may take this long before the agent is told `blocked`.
 pub(crate) const SOURCE_SLOW_AFTER: Duration = Duration::from_millis(250);
-/// Without a byte from an agent that owes an ack for this long, the session is marked silent.
-pub(crate) const SILENT_AFTER: Duration = Duration::from_secs(4);
-/// An idle agent that has missed this many report intervals is gone.
-pub(crate) const MISSED_REPORTS: u32 = 3;
 /// How long a newcomer waits for the session that it replaces to stop. It only has to notice.
 pub(crate) const SUPERSEDE_WITHIN: Duration = Duration::from_secs(1);
 
 /// Bytes queued for one app before it is closed as slow: a page of jobs is below 1 MiB.
 pub(crate) const APP_QUEUE_BYTES: usize = 4 * 1024 * 1024;
-/// Uploads open on one app connection.
-pub(crate) const MAX_UPLOADS: usize = 32;
+/// Below this much queued for an app, events and progress go on: a reader that keeps up has no more waiting.
+pub(crate) const APP_ROOM_BYTES: usize = 64 * 1024;
+/// Small answers to an app share one write up to this size.
+pub(crate) const APP_WRITE_BYTES: usize = 16 * 1024;
+/// Requests of one app connection that run at once: several hundred labels in flight.
+pub(crate) const APP_REQUESTS: usize = 1024;
 /// Events in one `events` message.
 pub(crate) const EVENTS_PER_MESSAGE: u32 = 256;
 /// An app that says nothing for this long is asked by a ping; twice that and it is gone.

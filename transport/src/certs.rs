@@ -165,3 +165,49 @@ fn parse(certificate: &[u8]) -> Result<X509Certificate<'_>, CertsError> {
 fn no_certificate() -> CertsError {
     CertsError::Read("the text holds no PEM block `CERTIFICATE`".into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_chain_has_server_and_authority_and_the_authoritys_pin() {
+        let now = SystemTime::now();
+        let ca = make_ca("Inkwire at home", now).unwrap();
+        let server = issue_server(&names(&["localhost", "::1", "10.0.0.1"]), &ca, now).unwrap();
+        let chain = chain_from_pem(&server.certificate_pem).unwrap();
+        assert_eq!(chain.len(), 2);
+        assert_eq!(server.pin().unwrap(), ca.pin().unwrap());
+        assert_eq!(spki_pin(&chain[1]).unwrap(), ca.pin().unwrap());
+        assert_ne!(spki_pin(&chain[0]).unwrap(), ca.pin().unwrap());
+        assert!(covers(&server.certificate_pem, &names(&["10.0.0.1", "::1", "localhost"])).unwrap());
+        assert!(!covers(&server.certificate_pem, &names(&["localhost", "10.0.0.2"])).unwrap());
+        assert!(matches!(issue_server(&[], &ca, now), Err(CertsError::NoNames)));
+        assert!(!format!("{server:?}").contains("PRIVATE"));
+    }
+
+    #[test]
+    fn certificates_begin_in_the_past_and_are_renewed_in_time() {
+        let now = SystemTime::now();
+        let ca = make_ca("Inkwire", now).unwrap();
+        let server = issue_server(&names(&["b.example"]), &ca, now).unwrap();
+        let (begin, end) = validity(&chain_from_pem(&server.certificate_pem).unwrap()[0]).unwrap();
+        let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        assert_eq!(begin.as_secs(), (since - BACKDATED).as_secs());
+        assert_eq!((end - begin).as_secs(), SERVER_LIFETIME.as_secs());
+        let due = |at| expires_within(&server.certificate_pem, RENEW_BEFORE, at).unwrap();
+        assert!(!due(now) && due(now + SERVER_LIFETIME) && due(now + SERVER_LIFETIME - RENEW_BEFORE));
+        assert!(!expires_within(&ca.certificate_pem, RENEW_BEFORE, now + 8 * SERVER_LIFETIME / 2).unwrap());
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_an_error() {
+        assert!(chain_from_pem("").is_err());
+        assert!(chain_from_pem("-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n").is_err());
+        assert!(spki_pin(b"\x30\x00").is_err() && validity(b"").is_err());
+    }
+}

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use inkwire_protocol::close::CloseCode;
 use inkwire_protocol::ids::{AccountId, AgentId, Epoch, StoreEpoch};
-use inkwire_protocol::message::ToAgent;
+use inkwire_protocol::message::{RefuseReason, ToAgent, encode};
 use inkwire_protocol::session::silence::{Silence, Watch};
 use inkwire_transport::{Ready, Socket};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -20,7 +20,7 @@ use super::packets::{Read, Reading};
 use super::registry::Live;
 use super::{Guard, SharedSessions, counters};
 use crate::clock::now_ms;
-use crate::store::Change;
+use crate::store::{Change, NewEvent};
 
 /// A live session. Its size is memory of every agent: what is rare is boxed.
 #[derive(Debug)]
@@ -138,7 +138,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
                         self.ask_for_permits().await
                     }
                     Err(OpenError::TooMany) => {
-                        let reason = inkwire_protocol::message::RefuseReason::Busy;
+                        let reason = RefuseReason::Busy;
                         self.tell(What::Refused { job, attempt, reason, detail: None }).await
                     }
                     Err(error @ OpenError::Layout(_)) => {
@@ -167,9 +167,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
 
     /// Queues a message for the agent.
     pub(super) fn say(&mut self, message: &ToAgent) -> Result<(), Ending> {
-        let text = serde_json::to_string(message)
-            .map_err(|error| Ending::new(CloseCode::ProtocolViolation, error.to_string()))?;
-        Ok(self.socket.queue_text(text)?)
+        Ok(self.socket.queue_text(encode(message)?)?)
     }
 
     /// Tells the jobs. While they are behind, the socket is not read.
@@ -204,9 +202,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
         if self.silence.on_bytes(self.socket.last_read().into_std()) {
             tracing::info!("the agent is heard again");
             self.live.set_silent(false);
+            Box::pin(self.log_event("agent.heard")).await;
             self.tell(What::Silent(false)).await?;
         }
         Ok(())
+    }
+
+    /// Puts an event about the agent into its account's log.
+    async fn log_event(&mut self, kind: &'static str) {
+        let event = NewEvent {
+            at_ms: now_ms(),
+            kind,
+            job: None,
+            agent: Some(self.agent),
+            printer: None,
+            data: serde_json::json!({ "epoch": self.epoch }),
+        };
+        if let Err(error) =
+            self.sessions.store.commit(vec![Change::Event { account: self.account, event }]).await
+        {
+            tracing::warn!(%error, kind, "an event could not be stored");
+        }
     }
 
     /// Does what the clock asks for, and says when to look again.
@@ -226,6 +242,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
                 Watch::MarkSilent => {
                     tracing::info!("the agent is silent although it owes an answer");
                     self.live.set_silent(true);
+                    Box::pin(self.log_event("agent.silent")).await;
                     self.tell(What::Silent(true)).await?;
                 }
                 Watch::Gone => return Err(Ending::new(CloseCode::Silent, "no report came in time")),
@@ -244,11 +261,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
         let code = ending.code;
         self.sessions.counters.closed(code);
         if counters::is_violation(code) {
-            tracing::warn!(code = code.name(), detail = ending.detail.as_ref(), "session ended by a mistake of the agent");
+            tracing::warn!(
+                code = code.name(),
+                detail = ending.detail.as_ref(),
+                "session ended by a mistake of the agent"
+            );
         } else {
             tracing::info!(code = code.name(), detail = ending.detail.as_ref(), "session ended");
         }
-        let event = SessionEvent { agent: self.agent, epoch: self.epoch, what: What::Offline { reason: code } };
+        let event =
+            SessionEvent { agent: self.agent, epoch: self.epoch, what: What::Offline { reason: code } };
         if self.sessions.events.send(event).await.is_err() {
             tracing::debug!("the jobs have stopped before the session");
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use inkwire_protocol::close::CloseCode;
 use inkwire_protocol::ids::{AgentId, SessionToken, Sha256Digest};
 use inkwire_protocol::limits::HELLO_WITHIN;
-use inkwire_protocol::message::{Hello, ToAgent, ToBroker, Welcome};
+use inkwire_protocol::message::{Hello, ToAgent, ToBroker, Welcome, decode, encode};
 use inkwire_transport::{Ready, Socket};
 use rand::Rng as _;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -71,7 +71,11 @@ pub(super) struct New {
     pub(super) resumed: bool,
 }
 
-async fn try_begin<S>(sessions: &SharedSessions, socket: &mut Socket<S>, dialled: Dialled) -> Result<New, Ending>
+async fn try_begin<S>(
+    sessions: &SharedSessions,
+    socket: &mut Socket<S>,
+    dialled: Dialled,
+) -> Result<New, Ending>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -121,9 +125,9 @@ where
             }
         }
     };
-    let text = tokio::time::timeout(HELLO_WITHIN, wait).await.map_err(|_| Ending::of(CloseCode::HelloTimeout))??;
-    let message = serde_json::from_str(&text).map_err(|error| Ending::violation(format!("hello: {error}")))?;
-    if let ToBroker::Hello(hello) = message {
+    let text =
+        tokio::time::timeout(HELLO_WITHIN, wait).await.map_err(|_| Ending::of(CloseCode::HelloTimeout))??;
+    if let ToBroker::Hello(hello) = decode(&text)? {
         Ok(hello)
     } else {
         Err(Ending::violation("the first message must be hello"))
@@ -185,7 +189,10 @@ async fn commit(
         Begun::Clone => {
             tracing::warn!(%agent, endpoint = %dialled.observed, "two PCs use this agent's identity: both are kept out");
             sessions.end(agent, CloseCode::Clone);
-            Err(Ending::new(CloseCode::Clone, "two PCs use this identity: pair one of them anew, release the other"))
+            Err(Ending::new(
+                CloseCode::Clone,
+                "two PCs use this identity: pair one of them anew, release the other",
+            ))
         }
     }
 }
@@ -214,6 +221,7 @@ fn welcome(
         resumed: new.resumed,
         epoch: new.handle.epoch,
         store_epoch: new.started.store_epoch,
+        spool_lost: new.started.spool_lost,
         observed_endpoint,
         report_interval_ms: u64::try_from(sessions.report_interval.as_millis()).unwrap_or(u64::MAX),
         broker_time_ms: now_ms(),
@@ -233,8 +241,7 @@ async fn welcome_and_tell<S>(
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let text = serde_json::to_string(&ToAgent::Welcome(Box::new(welcome)));
-    socket.queue_text(text.map_err(|error| Ending::new(CloseCode::Draining, error.to_string()))?)?;
+    socket.queue_text(encode(&ToAgent::Welcome(Box::new(welcome)))?)?;
     let online = Online {
         commands,
         held: hello.transfers,
@@ -242,11 +249,8 @@ where
         reconciling: new.started.reconciling,
         printers: hello.printers,
     };
-    let event = SessionEvent {
-        agent: new.agent,
-        epoch: new.handle.epoch,
-        what: What::Online(Box::new(online)),
-    };
+    let event =
+        SessionEvent { agent: new.agent, epoch: new.handle.epoch, what: What::Online(Box::new(online)) };
     tokio::select! {
         () = new.handle.live.end.cancelled() => Err(Ending::of(new.handle.live.end_code())),
         sent = sessions.events.send(event) => sent.map_err(|_| Ending::of(CloseCode::Draining)),

@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use inkwire_protocol::close::CloseCode;
+use inkwire_protocol::message::{EncodeError, MessageError};
+use inkwire_protocol::transfer::Violation;
 use inkwire_transport::Full;
 
 use super::hello::HelloError;
-use super::outbound::AnswerError;
 
 /// Why a session ends; a value, for most ends are nobody's fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,9 +41,23 @@ impl From<HelloError> for Ending {
     }
 }
 
-impl From<AnswerError> for Ending {
-    fn from(error: AnswerError) -> Self {
-        Self::violation(error.to_string())
+impl From<Violation> for Ending {
+    fn from(violation: Violation) -> Self {
+        Self::new(violation.close_code(), violation.to_string())
+    }
+}
+
+impl From<MessageError> for Ending {
+    fn from(error: MessageError) -> Self {
+        Self::new(error.close_code(), error.to_string())
+    }
+}
+
+/// A message of ours that may not be sent: the session cannot go on, and comes back.
+impl From<EncodeError> for Ending {
+    fn from(error: EncodeError) -> Self {
+        tracing::error!(%error, "a message to an agent could not be written");
+        Self::new(CloseCode::Draining, "the broker could not write a message")
     }
 }
 

@@ -2,21 +2,19 @@
 
 use std::sync::atomic::Ordering;
 
-use inkwire_protocol::message::{Report, ReportOk, ToAgent, ToBroker};
+use inkwire_protocol::message::{Report, ReportOk, ToAgent, ToBroker, decode};
 use inkwire_protocol::printer::PrinterInfo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::actor::Actor;
 use super::ending::Ending;
-use super::hello::check_printers;
 use super::link::What;
 use crate::clock::now_ms;
 use crate::store::{Change, Outcome};
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
     pub(super) async fn on_text(&mut self, text: &str) -> Result<(), Ending> {
-        let message = serde_json::from_str(text)
-            .map_err(|error| Ending::violation(format!("a message was not understood: {error}")))?;
+        let message = decode(text)?;
         self.live.seen(now_ms());
         match message {
             ToBroker::Report(report) => self.on_report(report).await,
@@ -54,7 +52,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
             self.live.rtt_ms.store(rtt_ms.max(1), Ordering::Relaxed);
         }
         if let Some(printers) = report.printers {
-            self.on_printers(printers).await?;
+            Box::pin(self.on_printers(printers)).await?;
         }
         let answer = ReportOk { seq: report.seq, broker_time_ms: now_ms(), report_interval_ms: None };
         self.say(&ToAgent::ReportOk(answer))
@@ -62,7 +60,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
 
     /// The only report that costs a write: printers changed.
     async fn on_printers(&mut self, printers: Vec<PrinterInfo>) -> Result<(), Ending> {
-        check_printers(&printers)?;
         let change = Change::UpdatePrinters {
             account: self.account,
             agent: self.agent,

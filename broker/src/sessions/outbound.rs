@@ -72,17 +72,6 @@ pub(crate) struct Received {
     pub(crate) bytes: u64,
 }
 
-/// An agent's mistake in an ack or a refusal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum AnswerError {
-    /// No such channel was ever opened here.
-    #[error("transfer {0} was never opened on this connection")]
-    NeverOpened(TransferId),
-    /// The transfer's rules forbid it.
-    #[error(transparent)]
-    Violation(#[from] Violation),
-}
-
 impl Default for Outbound {
     fn default() -> Self {
         Self { transfers: Vec::new(), last_id: 0, turn: PrinterNumber(0) }
@@ -156,9 +145,10 @@ impl Outbound {
 
     /// Jobs whose last packet is due soon and needs a permit, each named once.
     pub(crate) fn permits_wanted(&mut self) -> Vec<(JobId, Attempt)> {
-        let wanting = self.transfers.iter_mut().filter(|transfer| {
-            !transfer.permit_asked && transfer.sender.wants_permit(PERMIT_AHEAD_PACKETS)
-        });
+        let wanting = self
+            .transfers
+            .iter_mut()
+            .filter(|transfer| !transfer.permit_asked && transfer.sender.wants_permit(PERMIT_AHEAD_PACKETS));
         wanting
             .map(|transfer| {
                 transfer.permit_asked = true;
@@ -175,7 +165,7 @@ impl Outbound {
     }
 
     /// Takes an ack; says what is new. A transfer that has ended here may still be acked: old news.
-    pub(crate) fn ack(&mut self, ack: Ack) -> Result<Option<Received>, AnswerError> {
+    pub(crate) fn ack(&mut self, ack: Ack) -> Result<Option<Received>, Violation> {
         let Some(at) = self.position(ack.transfer)? else { return Ok(None) };
         let transfer = &mut self.transfers[at];
         let effect = transfer.sender.on_ack(ack.next_seq, ack.credit)?;
@@ -192,7 +182,7 @@ impl Outbound {
     }
 
     /// The agent does not take a transfer; says whether it was open.
-    pub(crate) fn refused(&mut self, refuse: &Refuse) -> Result<bool, AnswerError> {
+    pub(crate) fn refused(&mut self, refuse: &Refuse) -> Result<bool, Violation> {
         let Some(at) = self.position(refuse.transfer)? else { return Ok(false) };
         self.end(at);
         Ok(true)
@@ -222,9 +212,9 @@ impl Outbound {
         self.transfers.iter_mut().find(|transfer| transfer.job == job && transfer.attempt == attempt)
     }
 
-    fn position(&self, id: TransferId) -> Result<Option<usize>, AnswerError> {
+    fn position(&self, id: TransferId) -> Result<Option<usize>, Violation> {
         if id.0 == 0 || id.0 > self.last_id {
-            return Err(AnswerError::NeverOpened(id));
+            return Err(Violation::NeverOpened { transfer: id });
         }
         Ok(self.transfers.iter().position(|transfer| transfer.id == id))
     }
@@ -327,9 +317,9 @@ mod tests {
     fn nonsense_is_a_violation() {
         let mut outbound = Outbound::default();
         outbound.open(wanted(1, 1, 50, 4, true)).unwrap();
-        assert!(matches!(outbound.ack(ack(2, 0, 0)), Err(AnswerError::NeverOpened(_))));
-        assert!(matches!(outbound.ack(ack(0, 0, 0)), Err(AnswerError::NeverOpened(_))));
-        assert!(matches!(outbound.ack(ack(1, 1, 0)), Err(AnswerError::Violation(_))));
+        assert!(matches!(outbound.ack(ack(2, 0, 0)), Err(Violation::NeverOpened { .. })));
+        assert!(matches!(outbound.ack(ack(0, 0, 0)), Err(Violation::NeverOpened { .. })));
+        assert!(matches!(outbound.ack(ack(1, 1, 0)), Err(Violation::AckBeyondSent { .. })));
     }
 
     #[test]

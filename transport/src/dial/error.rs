@@ -118,10 +118,7 @@ impl DialError {
 
     /// The status of the broker's answer, if it gave one.
     pub const fn status(&self) -> Option<StatusCode> {
-        match self {
-            Self::Http { status, .. } => Some(*status),
-            _ => None,
-        }
+        if let Self::Http { status, .. } = self { Some(*status) } else { None }
     }
 
     /// Whether the certificate is refused because of the time alone.

@@ -88,6 +88,6 @@ pub(super) fn from_read(error: Error) -> Closed {
 pub(super) fn from_write(error: Error) -> Closed {
     match from_read(error) {
         Closed::Said { code: CloseCode::ProtocolViolation, .. } => Closed::Lost(io::ErrorKind::BrokenPipe),
-        closed => closed,
+        closed @ (Closed::Said { .. } | Closed::Lost(_)) => closed,
     }
 }

@@ -110,10 +110,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
                     Pin::new(&mut self.stream).start_send(close).ok().map(|()| Step::Flush)
                 }
                 Step::Flush => {
-                    let after = match &closing.closed {
-                        Closed::Said { by_us: true, .. } if !closing.discard => Step::AwaitPeer,
-                        _ => Step::Shutdown,
-                    };
+                    let expected = closing.closed.by_us() && !closing.discard;
+                    let after = if expected { Step::AwaitPeer } else { Step::Shutdown };
                     ready!(Pin::new(&mut self.stream).poll_flush(cx)).ok().map(|()| after)
                 }
                 Step::AwaitPeer => ready!(self.poll_peer(cx)),
