@@ -99,7 +99,12 @@ fn put_aside(dir: &Path, owner: &str) -> io::Result<()> {
     tracing::warn!(owner, "the spool belongs to an earlier pairing: it is put aside");
     let aside = dir.join(format!("former-{owner}"));
     std::fs::create_dir_all(&aside)?;
-    let names = [LEDGER_FILE.to_owned(), format!("{LEDGER_FILE}-wal"), format!("{LEDGER_FILE}-shm"), SPOOL_DIR.into()];
+    let names = [
+        LEDGER_FILE.to_owned(),
+        format!("{LEDGER_FILE}-wal"),
+        format!("{LEDGER_FILE}-shm"),
+        SPOOL_DIR.into(),
+    ];
     for name in names {
         match std::fs::rename(dir.join(&name), aside.join(&name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -111,9 +111,8 @@ impl Incoming {
         let until = tokio::time::Instant::now() + SYNC_AFTER;
         let mut bytes = first.data.len() as u64;
         let mut batch = vec![first];
-        let is_last = |batch: &Vec<Piece>| {
-            batch.last().is_some_and(|piece| piece.seq + 1 == self.layout.packets())
-        };
+        let is_last =
+            |batch: &Vec<Piece>| batch.last().is_some_and(|piece| piece.seq + 1 == self.layout.packets());
         while bytes < SYNC_BYTES && !is_last(&batch) {
             match tokio::time::timeout_at(until, self.pieces.recv()).await {
                 Ok(Some(piece)) => {

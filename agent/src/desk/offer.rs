@@ -87,7 +87,10 @@ pub(crate) fn answer(offer: &Offer<'_>) -> Answer {
     }
     if offer.transfers >= MAX_OPEN_TRANSFERS || offer.jobs >= MAX_JOBS {
         let (jobs, transfers) = (offer.jobs, offer.transfers);
-        return refuse(RefuseReason::Busy, format!("{jobs} jobs and {transfers} transfers are under way here"));
+        return refuse(
+            RefuseReason::Busy,
+            format!("{jobs} jobs and {transfers} transfers are under way here"),
+        );
     }
     if open.bytes > offer.room_bytes {
         let (bytes, room) = (open.bytes, offer.room_bytes);
@@ -237,8 +240,15 @@ mod tests {
         let open = open(1);
         let offer = |printer: Option<PrinterInfo>| {
             let printer = printer.as_ref();
-            let offer =
-                Offer { open: &open, known: &[], partial: None, printer, room_bytes: 5000, jobs: 0, transfers: 0 };
+            let offer = Offer {
+                open: &open,
+                known: &[],
+                partial: None,
+                printer,
+                room_bytes: 5000,
+                jobs: 0,
+                transfers: 0,
+            };
             answer(&offer)
         };
         assert_eq!(reason(offer(None)), Some(RefuseReason::NoSuchPrinter));

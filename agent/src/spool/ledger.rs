@@ -331,10 +331,7 @@ impl Writer {
     }
 }
 
-fn reply(
-    answer: oneshot::Sender<Result<Committed, LedgerError>>,
-    result: Result<Committed, LedgerError>,
-) {
+fn reply(answer: oneshot::Sender<Result<Committed, LedgerError>>, result: Result<Committed, LedgerError>) {
     if answer.send(result).is_err() {
         tracing::trace!("nobody waits for this commit any more");
     }
