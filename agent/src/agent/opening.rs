@@ -118,6 +118,9 @@ fn unusable(path: &Path, error: impl std::fmt::Display) -> StartError {
     StartError::Spool { path: path.into(), problem: error.to_string() }
 }
 
+/// A printer before it has its number: name, configured number, kind, back-end.
+type Made = (String, Option<u16>, Kind, Arc<dyn Backend>);
+
 /// Printers by configuration, then those that CUPS has and that are not configured under the same name.
 async fn open_printers(config: &Config, extras: Extras, ledger: &Ledger) -> Result<Vec<Known>, StartError> {
     let mut configs = config.printers.clone();
@@ -134,7 +137,7 @@ async fn open_printers(config: &Config, extras: Extras, ledger: &Ledger) -> Resu
         tracing::warn!(found = configs.len(), most = MAX_PRINTERS, "some printers are left out");
         configs.truncate(MAX_PRINTERS);
     }
-    let mut made: Vec<(String, Option<u16>, Kind, Arc<dyn Backend>)> = Vec::new();
+    let mut made: Vec<Made> = Vec::new();
     for printer in configs {
         let backend = printers::build(&printer, &config.state_dir)?;
         made.push((printer.name.clone(), printer.number, kind(&printer), backend));

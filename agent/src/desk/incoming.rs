@@ -66,9 +66,12 @@ impl Incoming {
                 ledger
                     .commit(vec![Change::Begin { key, open }, Change::Supersede { key, at_ms }])
                     .await
-                    .map_err(|error| match error {
-                        LedgerError::Full => PartError::Full,
-                        other => PartError::Poisoned(other.to_string()),
+                    .map_err(|error| {
+                        if error == LedgerError::Full {
+                            PartError::Full
+                        } else {
+                            PartError::Poisoned(error.to_string())
+                        }
                     })?;
                 blocking(move || PartFile::create(&dir, key, layout)).await.map(Box::new)
             }

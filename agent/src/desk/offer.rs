@@ -190,9 +190,10 @@ mod tests {
         AttemptRow { attempt: Attempt(attempt), phase, begun }
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "reads better where it is asked")]
     fn reason(answer: Answer) -> Option<RefuseReason> {
         match answer {
-            Answer::Refuse { reason, .. } => Some(reason),
+            Answer::Refuse { reason, detail: _, repeat: _ } => Some(reason),
             Answer::Take(_) | Answer::Resume(_) | Answer::Violation(_) => None,
         }
     }

@@ -242,10 +242,10 @@ impl Desk {
                 Ok(()) if !whole => None,
                 result => Some(Inner::Stored { key, transfer, result }),
             };
-            if let Some(inner) = inner {
-                if tell.send(inner).await.is_err() {
-                    tracing::debug!(job = %key, "the agent is stopping: the label waits in the ledger");
-                }
+            if let Some(inner) = inner
+                && tell.send(inner).await.is_err()
+            {
+                tracing::debug!(job = %key, "the agent is stopping: the label waits in the ledger");
             }
         });
     }

@@ -43,9 +43,10 @@ pub(crate) enum PartError {
 
 impl From<io::Error> for PartError {
     fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full,
-            _ => Self::Poisoned(error.to_string()),
+        if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            Self::Full
+        } else {
+            Self::Poisoned(error.to_string())
         }
     }
 }
