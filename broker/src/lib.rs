@@ -1,1 +1,35 @@
-//! the Inkwire broker
+//! The Inkwire broker: accepts documents from apps, and pushes them to the printers of agents behind NAT.
+//!
+//! ```text
+//!                      app (starts, supervises, drains)
+//!                                  │
+//!   listen ── TLS, HTTP ──▶ api ──▶ jobs ──▶ store ◀── auth
+//!      └── dials ──▶ sessions ── SessionEvent ──▶ jobs
+//!                          ▲── SessionCommand ───┘
+//! ```
+//!
+//! [`Broker::start`] is all that a program needs; [`RawConfig`] is what people write.
+
+mod admin;
+mod api;
+mod app;
+mod auth;
+mod certs;
+mod clock;
+mod config;
+mod documents;
+mod first_start;
+mod jobs;
+mod limits;
+mod listen;
+mod pairing;
+mod sessions;
+mod store;
+
+pub use app::{Broker, RunError, StartError};
+pub use config::{
+    Config, ConfigError, DEFAULT_LISTEN, OneOrMany, ProxyHeader, RawConfig, RawLimits, RawProxies, RawRetention, RawTls,
+};
+
+/// The broker's version, as agents and apps are told it.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

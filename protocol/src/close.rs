@@ -84,7 +84,10 @@ impl CloseCode {
     /// What a dialler does after this close.
     pub const fn after(self) -> AfterClose {
         match self.code() {
-            4100..=4499 => AfterClose::ReconnectAfter(Duration::from_secs(5)),
+            // Our message was not liked (RFC 6455): protocol error, type, encoding, policy, size.
+            1002 | 1003 | 1007 | 1008 | 1009 | 4100..=4499 => {
+                AfterClose::ReconnectAfter(Duration::from_secs(5))
+            }
             4500..=4999 => AfterClose::Hourly,
             _ => AfterClose::Reconnect,
         }

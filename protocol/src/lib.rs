@@ -15,6 +15,8 @@
 //! Reading order: [`ids`], [`limits`], [`packet`], [`transfer`], [`message`], [`job`], [`session`], [`close`],
 //! then [`app`], which is the API for everybody else.
 
+#![warn(missing_docs)]
+
 pub mod app;
 pub mod close;
 pub mod ids;

@@ -56,6 +56,8 @@ pub const MAX_BYTES_AHEAD: u64 = 16 * 1024 * 1024;
 pub const MAX_NAME_CHARS: usize = 255;
 /// Longest detail of a reason, in characters; what devices say is cut there.
 pub const MAX_DETAIL_CHARS: usize = 1024;
+/// Longest list that a printer states (media, formats, reasons ...): the longest seen has about 150 media sizes.
+pub const MAX_LIST_ITEMS: usize = 256;
 /// Longest idempotency key, in bytes.
 pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
 /// How long an idempotency key is remembered.

@@ -9,6 +9,7 @@
 //! The checksum is CRC-32C (Castagnoli, RFC 3720 appendix B.4) of the data. An empty document is one
 //! empty packet that is flagged last.
 
+use crate::close::CloseCode;
 use crate::ids::{PrinterNumber, TransferId};
 use crate::limits::{MAX_PACKET_BYTES, PACKET_HEADER_BYTES};
 
@@ -56,6 +57,17 @@ pub enum PacketError {
         /// What the data gives.
         actual: u32,
     },
+}
+
+impl PacketError {
+    /// What the peer is told.
+    pub const fn close_code(&self) -> CloseCode {
+        match self {
+            Self::Long(_) => CloseCode::TooLarge,
+            Self::Checksum { .. } => CloseCode::PacketDamaged,
+            Self::Short(_) | Self::Kind(_) | Self::Flags(_) => CloseCode::ProtocolViolation,
+        }
+    }
 }
 
 impl Header {

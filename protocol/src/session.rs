@@ -14,6 +14,7 @@
 
 pub mod clone;
 pub mod dial;
+pub mod fence;
 pub mod liveness;
 pub mod reconcile;
 pub mod rtt;

@@ -9,17 +9,22 @@
 //!   on_ack()       ◀──────── Ack ───────────── on_synced() after fdatasync
 //! ```
 
+mod channels;
 mod layout;
 mod prefix;
 mod receiver;
 mod sender;
 mod window;
 
+pub use channels::Channels;
 pub use layout::{Layout, LayoutError, Slice};
 pub use prefix::{CRC_ENTRY_BYTES, Prefix, crc_entry, crc_offset};
 pub use receiver::{PacketVerdict, Receiver};
 pub use sender::{AckEffect, Plan, Sender};
-pub use window::Window;
+pub use window::{Window, fair_share};
+
+use crate::close::CloseCode;
+use crate::ids::TransferId;
 
 /// What a peer did that the transfer's rules forbid. It costs the peer its connection, and no document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -66,4 +71,41 @@ pub enum Violation {
         /// Packets sent so far.
         sent: u32,
     },
+    /// An `open` whose channel number is not larger than every one before.
+    #[error("open of transfer {transfer}, but {highest} was opened before it")]
+    NotNewer {
+        /// The number that came.
+        transfer: TransferId,
+        /// The largest so far.
+        highest: TransferId,
+    },
+    /// More transfers at once than allowed.
+    #[error("open of transfer {transfer}, but {most} are open already")]
+    TooManyOpen {
+        /// The number that came.
+        transfer: TransferId,
+        /// The bound.
+        most: usize,
+    },
+    /// A packet or ack of a transfer that was never opened.
+    #[error("transfer {transfer} was never opened on this connection")]
+    NeverOpened {
+        /// The number that came.
+        transfer: TransferId,
+    },
+}
+
+impl Violation {
+    /// What the peer is told.
+    pub const fn close_code(&self) -> CloseCode {
+        match self {
+            Self::OutOfOrder { .. } | Self::OutOfWindow { .. } => CloseCode::PacketOutOfWindow,
+            Self::WrongSize { .. }
+            | Self::WrongPrinter { .. }
+            | Self::AckBeyondSent { .. }
+            | Self::NotNewer { .. }
+            | Self::TooManyOpen { .. }
+            | Self::NeverOpened { .. } => CloseCode::ProtocolViolation,
+        }
+    }
 }

@@ -1,1 +1,19 @@
-//! end to end, crash, attack and architecture tests
+//! Real processes for the end-to-end, crash and memory tests, and the sinks that play printers.
+//!
+//! ```text
+//!  test ── lab::Broker ── `inkwire broker` (own data folder, port 0)
+//!     │ └─ lab::Agent ─── `inkwire agent`  (own state folder, printers as the test likes)
+//!     └─── sink::Socket   plays a printer on TCP 9100 and remembers every job it got
+//! ```
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "this crate is tests: a failure here is a failed test"
+)]
+
+pub mod documents;
+pub mod fleet;
+pub mod lab;
+pub mod sink;

@@ -72,7 +72,7 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut Socket<S>, cou
                     sent += 1;
                 }
             }
-            other => panic!("{other:?}"),
+            other @ (Ready::Text(_) | Ready::Pong { .. } | Ready::Closed(_)) => panic!("{other:?}"),
         }
     }
     meanwhile
@@ -186,6 +186,19 @@ async fn a_connection_that_breaks_is_lost() {
     assert_eq!(socket.ready(false).await, Ready::Closed(Closed::Lost(std::io::ErrorKind::UnexpectedEof)));
 }
 
+/// What a broker says last must reach an agent that is just writing, or it would dial again at once.
+#[tokio::test]
+async fn a_close_frame_is_read_although_writing_fails() {
+    let (mut socket, mut peer) = bare(SocketConfig::AGENT, 256).await;
+    let mut payload = 4502_u16.to_be_bytes().to_vec();
+    payload.extend_from_slice(b"two PCs");
+    peer.write_all(&frame(0x88, &payload)).await.unwrap();
+    drop(peer);
+    socket.queue_text("a report".into()).unwrap();
+    let Ready::Closed(closed) = socket.ready(true).await else { panic!("it is closed") };
+    assert_eq!((closed.code(), closed.by_us()), (CloseCode::Clone, false), "{closed}");
+}
+
 /// Sends `wire`, goes on sending, and gives what the socket said and the code in the close frame.
 async fn attack(wire: Vec<u8>, config: SocketConfig) -> (Closed, u16) {
     let (mut socket, peer) = bare(config, 256).await;
@@ -236,6 +249,33 @@ async fn what_is_too_large_is_closed_with_4101() {
     let small = SocketConfig { max_text_bytes: 10, ..SocketConfig::AGENT };
     let (closed, code) = attack(frame(0x81, b"eleven byte"), small).await;
     assert_eq!((closed.code(), code), (CloseCode::TooLarge, 4101));
+}
+
+/// Closing over unread bytes would send a reset, which may overtake the close frame on its way into the peer's program.
+#[tokio::test]
+async fn a_violation_ends_without_a_reset() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut peer = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let metered = Metered::new(listener.accept().await.unwrap().0);
+    let meter = metered.meter();
+    let mut socket = accept(metered, Bytes::new(), meter, SocketConfig::AGENT).await;
+    peer.write_all(&header(0x82, 1 << 30)).await.unwrap();
+    peer.write_all(&vec![0; 30_000]).await.unwrap();
+    let end = async {
+        let ready = socket.ready(false).await;
+        drop(socket);
+        ready
+    };
+    let hear = async move {
+        let mut bytes = Vec::new();
+        peer.read_to_end(&mut bytes).await?;
+        // What was still on its way is taken, not answered with a reset.
+        peer.write_all(&vec![0; 200_000]).await.map(|()| bytes)
+    };
+    let (ready, heard) = tokio::join!(end, hear);
+    assert!(matches!(ready, Ready::Closed(closed) if closed.code() == CloseCode::TooLarge));
+    let heard = heard.expect("the end, not a reset");
+    assert_eq!((heard[0], u16::from_be_bytes([heard[2], heard[3]])), (0x88, 4101));
 }
 
 #[tokio::test]

@@ -1,1 +1,51 @@
-fn main() {}
+//! `cargo xtask`: the commands of the README and of CI. Each is a file; what is heavy runs in the workspace's own binaries,
+//! so that this one compiles in seconds.
+//!
+//! ```text
+//!   cargo xtask demo | natlab     builds what it needs, then runs it
+//!   cargo xtask test              a list of stages ── table of times ── "N passed, N failed"
+//!   cargo xtask deny              cargo-deny, or its own reading of deny.toml
+//! ```
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is a command for a terminal")]
+
+mod demo;
+mod deny;
+mod natlab;
+mod run;
+mod supply;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The commands that developers and CI type", max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Demo(demo::Args),
+    Test(test::Args),
+    Natlab(natlab::Args),
+    Deny(deny::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Natlab(args) => natlab::run(&args),
+        Command::Deny(args) => deny::run(&args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("cargo xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -4,15 +4,35 @@
 //! PrinterConfig --build--> dyn Backend --print(task, document, journal)--> Outcome
 //!                                       \-recover(task, note)-----------> Recovery
 //! ```
+//!
+//! | back-end | what it is | witness | streams |
+//! |---|---|---|---|
+//! | `ipp` | a printer, or a queue of CUPS | `device`, or `queue` | printers yes, queues no |
+//! | `socket` | raw TCP | `handed_over`, or `sent` | yes, 60 s |
+//! | `device` | character device or FIFO | `sent` | yes |
+//! | `command` | a program | `program` | yes |
+//! | `directory` | files | `stored` | no |
 
 pub mod backend;
+mod command;
 mod config;
+#[cfg(unix)]
+mod device;
+mod directory;
+mod ipp;
+mod limits;
+mod outcome;
+mod pump;
+mod socket;
 
 use std::path::Path;
 use std::sync::Arc;
 
 pub use backend::Backend;
 pub use config::{PrinterConfig, PrinterConfigError};
+pub use ipp::{DiscoverError, discover, discover_at};
+
+use config::Target;
 
 /// Makes the back-end of a printer. Touches no device: a printer that is away is `unreachable` when it is described.
 ///
@@ -22,19 +42,28 @@ pub use config::{PrinterConfig, PrinterConfigError};
 /// # Errors
 /// Names the printer, what is wrong with its configuration and how to put it right.
 pub fn build(config: &PrinterConfig, state_dir: &Path) -> Result<Arc<dyn Backend>, PrinterConfigError> {
-    let _ = state_dir;
-    Err(PrinterConfigError { name: config.name.clone(), problem: "no back-end is built yet".into() })
+    let (common, target) = config::check(config)?;
+    Ok(match target {
+        Target::Ipp { uri, pin, cups } => Arc::new(ipp::Ipp::new(common, &uri, pin, cups, state_dir)),
+        Target::Socket { host, port } => Arc::new(socket::Socket::new(common, host, port)),
+        Target::Device { path } => device(common, path)?,
+        Target::Command { program, arguments, working_dir } => {
+            Arc::new(command::Command::new(common, program, arguments, working_dir))
+        }
+        Target::Directory { path } => Arc::new(directory::Directory::new(common, path)),
+    })
 }
 
-/// The queues of the local CUPS server, each as an `ipp` printer by the queue's name. Without a CUPS server: none.
-///
-/// # Errors
-/// A CUPS server is there but does not answer as one.
-pub async fn discover() -> Result<Vec<PrinterConfig>, DiscoverError> {
-    Ok(Vec::new())
+#[cfg(unix)]
+#[expect(clippy::unnecessary_wraps, reason = "where there are no device files it fails")]
+fn device(common: config::Common, path: std::path::PathBuf) -> Result<Arc<dyn Backend>, PrinterConfigError> {
+    Ok(Arc::new(device::Device::new(common, path)))
 }
 
-/// The local CUPS server is there but its queues cannot be listed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the local CUPS server does not list its queues: {0}")]
-pub struct DiscoverError(pub String);
+#[cfg(not(unix))]
+fn device(common: config::Common, _: std::path::PathBuf) -> Result<Arc<dyn Backend>, PrinterConfigError> {
+    let problem =
+        "device:// needs a Unix system; share the printer over the network and use socket:// or ipp://"
+            .into();
+    Err(PrinterConfigError { name: common.name, problem })
+}

@@ -1,7 +1,7 @@
 //! The side that wants the document.
 
 use super::{Layout, Violation};
-use crate::limits::INITIAL_CREDIT_BYTES;
+use crate::limits::{INITIAL_CREDIT_BYTES, MAX_WINDOW_BYTES};
 use crate::packet::Header;
 
 /// The receiver's place in a transfer on one connection.
@@ -61,6 +61,7 @@ impl Receiver {
     /// Returns the credit that goes into the ack. What was granted is never taken back.
     pub fn on_synced(&mut self, next_seq: u32, window: u32) -> u32 {
         self.durable = self.durable.max(next_seq.min(self.next));
+        let window = window.min(self.layout.packets_in(MAX_WINDOW_BYTES));
         let limit = self.durable.saturating_add(window).min(self.layout.packets());
         self.limit = self.limit.max(limit);
         self.limit - self.durable

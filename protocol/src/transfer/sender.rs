@@ -1,7 +1,7 @@
 //! The side that has the document.
 
 use super::{Layout, Slice, Violation};
-use crate::limits::INITIAL_CREDIT_BYTES;
+use crate::limits::{INITIAL_CREDIT_BYTES, MAX_WINDOW_BYTES};
 
 /// The sender's place in a transfer on one connection.
 #[derive(Debug, Clone)]
@@ -81,11 +81,13 @@ impl Sender {
         !self.permitted && self.layout.packets() - self.next <= packets.max(1)
     }
 
-    /// Takes an ack. Acks only ever move forward; repeated and older ones change nothing.
+    /// Takes an ack. Acks only ever move forward; repeated and older ones change nothing. No ack grants more than the
+    /// largest window, so that no receiver can make more than that be sent twice.
     pub fn on_ack(&mut self, next_seq: u32, credit: u32) -> Result<AckEffect, Violation> {
         if next_seq > self.next {
             return Err(Violation::AckBeyondSent { next_seq, sent: self.next });
         }
+        let credit = credit.min(self.layout.packets_in(MAX_WINDOW_BYTES));
         let limit = next_seq.saturating_add(credit).min(self.layout.packets());
         if next_seq < self.acked || (next_seq == self.acked && limit <= self.limit) {
             return Ok(AckEffect::Stale);

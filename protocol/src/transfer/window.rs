@@ -3,7 +3,14 @@
 use std::time::Duration;
 
 use super::Layout;
-use crate::limits::{MAX_WINDOW_BYTES, START_WINDOW_BYTES};
+use crate::limits::{MAX_CONNECTION_WINDOW_BYTES, MAX_WINDOW_BYTES, START_WINDOW_BYTES};
+
+/// What each of `open` transfers of a connection may have on its way, so that all together stay within the connection's bound.
+/// With [`crate::limits::MAX_OPEN_TRANSFERS`] open it is what a sender takes without asking.
+pub const fn fair_share(open: usize) -> u64 {
+    let open = if open == 0 { 1 } else { open as u64 };
+    MAX_CONNECTION_WINDOW_BYTES / open
+}
 
 /// The size of a transfer's window, from what was measured so far.
 #[derive(Debug, Clone)]
@@ -29,7 +36,7 @@ impl Window {
         self.bytes = (wanted as u64).clamp(START_WINDOW_BYTES, MAX_WINDOW_BYTES);
     }
 
-    /// The window in packets; `share` is what the connection's other transfers leave of its bound.
+    /// The window in packets, at least one; `share` is this transfer's part of the connection's bound ([`fair_share`]).
     pub fn packets(&self, layout: Layout, share: u64) -> u32 {
         layout.packets_in(self.bytes.min(share))
     }
@@ -43,6 +50,19 @@ impl Window {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits::{INITIAL_CREDIT_BYTES, MAX_OPEN_TRANSFERS};
+
+    #[test]
+    fn all_windows_together_stay_within_the_connections_bound() {
+        let layout = Layout::new(u64::MAX / 1024 / 1024, 16_320).unwrap();
+        let mut window = Window::default();
+        window.on_synced(1 << 40, Duration::from_secs(1), Duration::from_secs(1), Duration::ZERO);
+        for open in 0..=MAX_OPEN_TRANSFERS {
+            let each = u64::from(window.packets(layout, fair_share(open))) * 16_320;
+            assert!(each <= MAX_WINDOW_BYTES && each * open as u64 <= MAX_CONNECTION_WINDOW_BYTES, "{open}");
+        }
+        assert_eq!(fair_share(MAX_OPEN_TRANSFERS), INITIAL_CREDIT_BYTES);
+    }
 
     #[test]
     fn it_grows_with_the_path_and_stays_within_its_bounds() {

@@ -27,33 +27,33 @@ use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-pub type ServerIo = TlsStream<Metered<TcpStream>>;
-pub type ServerSocket = Socket<ServerIo>;
-pub const SUBPROTOCOL: &str = "inkwire.agent.v1";
+pub(crate) type ServerIo = TlsStream<Metered<TcpStream>>;
+pub(crate) type ServerSocket = Socket<ServerIo>;
+pub(crate) const SUBPROTOCOL: &str = "inkwire.agent.v1";
 
 /// What the server answers instead of upgrading.
-pub type Answer = Arc<dyn Fn(&Request<Incoming>) -> Option<Response<Full<Bytes>>> + Send + Sync>;
+pub(crate) type Answer = Arc<dyn Fn(&Request<Incoming>) -> Option<Response<Full<Bytes>>> + Send + Sync>;
 
-pub struct Server {
-    pub address: SocketAddr,
-    pub url: BrokerUrl,
-    pub tls: Arc<ServerTls>,
-    pub sockets: mpsc::Receiver<ServerSocket>,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) url: BrokerUrl,
+    pub(crate) tls: Arc<ServerTls>,
+    pub(crate) sockets: mpsc::Receiver<ServerSocket>,
 }
 
-pub fn issued(names: &[&str], made: SystemTime) -> (Issued, Issued) {
+pub(crate) fn issued(names: &[&str], made: SystemTime) -> (Issued, Issued) {
     let ca = make_ca("Inkwire test", made).unwrap();
     let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
     let server = issue_server(&names, &ca, made).unwrap();
     (ca, server)
 }
 
-pub async fn server() -> Server {
+pub(crate) async fn server() -> Server {
     let (_, server) = issued(&["localhost", "127.0.0.1"], SystemTime::now());
     server_with(ServerTls::from_issued(&server).unwrap(), SocketConfig::AGENT, Arc::new(|_| None)).await
 }
 
-pub async fn server_with(tls: ServerTls, config: SocketConfig, answer: Answer) -> Server {
+pub(crate) async fn server_with(tls: ServerTls, config: SocketConfig, answer: Answer) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let tls = Arc::new(tls);
@@ -107,11 +107,11 @@ async fn serve(
     let _closed_by_the_client = serving.with_upgrades().await;
 }
 
-pub fn trusting(url: &BrokerUrl) -> Arc<ClientConfig> {
+pub(crate) fn trusting(url: &BrokerUrl) -> Arc<ClientConfig> {
     client_config(Trust::of(url), Arc::new(ClockOffset::new())).unwrap()
 }
 
-pub fn to<'a>(url: &'a BrokerUrl, tls: &Arc<ClientConfig>, clock: &'a ClockOffset) -> Dial<'a> {
+pub(crate) fn to<'a>(url: &'a BrokerUrl, tls: &Arc<ClientConfig>, clock: &'a ClockOffset) -> Dial<'a> {
     let mut headers = HeaderMap::new();
     headers.insert(http::header::AUTHORIZATION, HeaderValue::from_static("Bearer test"));
     Dial {
@@ -128,7 +128,7 @@ pub fn to<'a>(url: &'a BrokerUrl, tls: &Arc<ClientConfig>, clock: &'a ClockOffse
 }
 
 /// Both ends of one connection.
-pub async fn pair(server: &mut Server) -> (Socket<DialIo>, ServerSocket) {
+pub(crate) async fn pair(server: &mut Server) -> (Socket<DialIo>, ServerSocket) {
     let tls = trusting(&server.url);
     let clock = ClockOffset::new();
     let (dialled, accepted) = tokio::join!(dial(to(&server.url, &tls, &clock)), server.sockets.recv());

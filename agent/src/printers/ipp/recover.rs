@@ -1,0 +1,98 @@
+//! Asks a printer, after a crash of the agent, what became of a copy.
+
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use super::client::AskError;
+use super::job::{View, key};
+use super::note::{Note, Via};
+use super::watch::{Watched, longer};
+use crate::printers::backend::{Outcome, Recovery};
+use crate::printers::limits::{POLL_FIRST, RETRY_AWAY, TERMINATE_WITHIN};
+
+impl Watched<'_> {
+    /// What became of the copy.
+    pub(super) async fn recover(&self, note: &Note) -> Recovery {
+        match self.ask_after(note).await {
+            Ok(recovery) => recovery,
+            Err(error) => Recovery::AskLater {
+                reasons: vec![error.reason().to_owned()],
+                detail: error.to_string(),
+                retry_after: RETRY_AWAY,
+            },
+        }
+    }
+
+    async fn ask_after(&self, note: &Note) -> Result<Recovery, AskError> {
+        let found = match note.job_id {
+            Some(id) => self.known(id).await?,
+            None => self.client.find(&key(self.task)).await?,
+        };
+        let given_nothing = note.via == Via::CreateJob && note.job_id.is_none();
+        match found {
+            // The id was not noted, so Send-Document was never begun.
+            Some(View { id: Some(id), .. }) if given_nothing => {
+                self.client.cancel(id).await?;
+                Ok(Recovery::NotStarted)
+            }
+            _ if given_nothing => Ok(Recovery::NotStarted),
+            None => Ok(Recovery::Decided(self.not_in_history())),
+            Some(view) => match view.outcome(self.task, self.witness) {
+                // What the crash cut off was thrown away unprinted (it timed out waiting for data).
+                Some(_) if view.is_untouched() && was_incomplete(&view) => Ok(Recovery::NotStarted),
+                Some(outcome) => Ok(Recovery::Decided(outcome)),
+                None if view.wants_data() => self.withdraw(&view).await,
+                None => Ok(Recovery::Underway),
+            },
+        }
+    }
+
+    async fn known(&self, id: i32) -> Result<Option<View>, AskError> {
+        let key = key(self.task);
+        match self.client.job(id).await?.filter(|view| view.name.contains(&key)) {
+            Some(view) => Ok(Some(view)),
+            None => self.client.find(&key).await,
+        }
+    }
+
+    /// The job still waits for (the rest of) its document, which no connection will bring any more.
+    async fn withdraw(&self, view: &View) -> Result<Recovery, AskError> {
+        let Some(id) = view.id else { return Ok(Recovery::Decided(self.not_in_history())) };
+        self.client.cancel(id).await?;
+        let until = Instant::now() + TERMINATE_WITHIN;
+        let mut pause = POLL_FIRST;
+        loop {
+            match self.known(id).await? {
+                None => return Ok(Recovery::Decided(self.not_in_history())),
+                Some(view) if view.is_untouched() => return Ok(Recovery::NotStarted),
+                Some(view) => match view.outcome(self.task, self.witness) {
+                    Some(outcome) => return Ok(Recovery::Decided(outcome)),
+                    // It got its data after all, or takes its time.
+                    None if Instant::now() > until => return Ok(Recovery::Underway),
+                    None => {}
+                },
+            }
+            sleep(pause).await;
+            pause = longer(pause);
+        }
+    }
+
+    /// Goes on watching what was found underway.
+    pub(super) async fn go_on(&self, note: &Note, cancel: &CancellationToken) -> Outcome {
+        let id = match note.job_id {
+            Some(id) => Some(id),
+            None => self.client.find(&key(self.task)).await.ok().flatten().and_then(|view| view.id),
+        };
+        match id {
+            Some(id) => self.until_ended(id, cancel).await,
+            None => self.not_in_history(),
+        }
+    }
+}
+
+/// Ended for want of data, by its own word.
+fn was_incomplete(view: &View) -> bool {
+    let words = ["job-data-insufficient", "job-incoming", "aborted-by-system", "submission-interrupted"];
+    view.state == super::job::State::Aborted
+        && view.reasons.iter().any(|reason| words.contains(&reason.as_str()))
+}

@@ -1,0 +1,321 @@
+//! Gives one copy to a printer: Create-Job, intent with the device's id, Send-Document, watch.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use ipp::attribute::IppAttribute;
+use ipp::model::{DelimiterTag, Operation};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::body::RequestBody;
+use super::broken;
+use super::client::AskError;
+use super::codec::Answer;
+use super::job::{View, key, name};
+use super::note::{Note, Via};
+use super::status::{Refusal, refusal};
+use super::values::integer;
+use super::watch::{Teller, Watched, longer};
+use crate::printers::backend::{Document, DocumentError, Outcome};
+use crate::printers::limits::{
+    CHUNK_BYTES, IPP_DOCUMENT_ANSWER_WITHIN, POLL_FIRST, POLL_PRINTER, RETRY_AWAY, RETRY_BUSY, RETRY_REPAIR,
+};
+use crate::printers::outcome::{
+    aborted, canceled_at, document_failed, not_started, uncertain, without_intent,
+};
+
+/// How long the end of a job is looked for after its document failed.
+const CLEAR_UP_WITHIN: Duration = Duration::from_secs(20);
+
+/// How the giving of a document ended.
+enum Given {
+    Answered(Answer),
+    Document(DocumentError),
+    Canceled,
+    Failed(AskError),
+    /// The printer ended the job while it was still being given.
+    Ended,
+}
+
+impl Watched<'_> {
+    /// Create-Job and Send-Document.
+    pub(super) async fn create_and_send(
+        &self,
+        template: Vec<IppAttribute>,
+        first: Bytes,
+        document: &mut dyn Document,
+        cancel: &CancellationToken,
+    ) -> Outcome {
+        let mut note = Note {
+            uri: self.client.uri().to_owned(),
+            via: Via::CreateJob,
+            witness: self.witness,
+            job_id: None,
+        };
+        if let Err(error) = self.journal.intent(note.to_value()).await {
+            return without_intent(&error);
+        }
+        let id = match self.create(template).await {
+            Ok(id) => id,
+            Err(outcome) => return outcome,
+        };
+        note.job_id = Some(id);
+        if let Err(error) = self.journal.intent(note.to_value()).await {
+            self.give_back(id).await;
+            return without_intent(&error);
+        }
+        if cancel.is_cancelled() {
+            self.give_back(id).await;
+            return Outcome::Canceled;
+        }
+        let request = self.client.request(Operation::SendDocument).map(|request| {
+            let request = request.job(id).name("document-name", &self.task.title);
+            request.format(&self.task.format).boolean("last-document", true)
+        });
+        let (given, bytes) = self.give(request, Some(id), first, document, cancel).await;
+        self.conclude(given, bytes, id, cancel).await
+    }
+
+    /// Print-Job, for printers that have no Create-Job: its id is known only when all is given.
+    pub(super) async fn print_job(
+        &self,
+        template: Vec<IppAttribute>,
+        first: Bytes,
+        document: &mut dyn Document,
+        cancel: &CancellationToken,
+    ) -> Outcome {
+        let mut note = Note {
+            uri: self.client.uri().to_owned(),
+            via: Via::PrintJob,
+            witness: self.witness,
+            job_id: None,
+        };
+        if let Err(error) = self.journal.intent(note.to_value()).await {
+            return without_intent(&error);
+        }
+        let request = self.client.request(Operation::PrintJob).map(|request| {
+            let request =
+                request.user().name("job-name", &name(self.task)).name("document-name", &self.task.title);
+            request.format(&self.task.format).template(template)
+        });
+        let (given, bytes) = self.give(request, None, first, document, cancel).await;
+        let answered = match &given {
+            Given::Answered(answer) if answer.is_ok() => job_id(answer),
+            Given::Answered(answer) => return self.refused(answer),
+            Given::Document(_) | Given::Canceled | Given::Failed(_) | Given::Ended => None,
+        };
+        let id = match answered {
+            Some(id) => Some(id),
+            None => self.client.find(&key(self.task)).await.ok().flatten().and_then(|view| view.id),
+        };
+        let Some(id) = id else {
+            return match given {
+                // It took the document and gives no id: its word is the best there is.
+                Given::Answered(_) | Given::Ended => self.not_in_history(),
+                Given::Document(error) => document_failed(&error, bytes),
+                Given::Canceled => canceled_at(bytes),
+                Given::Failed(error) => self.send_failed(&error, bytes),
+            };
+        };
+        note.job_id = Some(id);
+        if let Err(error) = self.journal.intent(note.to_value()).await {
+            // The copy is at the printer: it is watched all the same, only a crash now would make it uncertain.
+            tracing::warn!(%error, id, "the printer's job id is not noted");
+        }
+        self.conclude(given, bytes, id, cancel).await
+    }
+
+    async fn create(&self, template: Vec<IppAttribute>) -> Result<i32, Outcome> {
+        let request = self.client.request(Operation::CreateJob);
+        let request =
+            request.map(|request| request.user().name("job-name", &name(self.task)).template(template));
+        let answer = match request {
+            Ok(request) => self.client.ask(request).await,
+            Err(error) => Err(error),
+        };
+        match answer {
+            Ok(answer) if answer.is_ok() => job_id(&answer).ok_or_else(|| {
+                not_started("not-an-ipp-printer", "the printer made a job without a number", RETRY_REPAIR)
+            }),
+            Ok(answer) => Err(self.refused(&answer)),
+            Err(error) => {
+                // It may have made the job all the same. Empty as it is it prints nothing, but it is in the way.
+                if let Ok(Some(View { id: Some(id), .. })) = self.client.find(&key(self.task)).await {
+                    self.give_back(id).await;
+                }
+                Err(unasked(&error))
+            }
+        }
+    }
+
+    /// The printer does not take the job; nothing was given, or nothing was kept of it.
+    fn refused(&self, answer: &Answer) -> Outcome {
+        let keyword = super::status::keyword(answer.status);
+        match refusal(answer.status) {
+            Refusal::Later => not_started(keyword, answer.message(), RETRY_BUSY),
+            Refusal::Repair => not_started(keyword, answer.message(), RETRY_REPAIR),
+            Refusal::Never => aborted(keyword, answer.message()),
+        }
+    }
+
+    /// Cancels a job that was given nothing.
+    async fn give_back(&self, id: i32) {
+        if let Err(error) = self.client.cancel(id).await {
+            tracing::debug!(%error, id, "an empty job stays at the printer until it times out there");
+        }
+    }
+
+    /// Streams the document with back-pressure, while the job is looked at on another connection.
+    async fn give(
+        &self,
+        request: Result<super::request::Request, AskError>,
+        id: Option<i32>,
+        first: Bytes,
+        document: &mut dyn Document,
+        cancel: &CancellationToken,
+    ) -> (Given, u64) {
+        let opened = match request.and_then(|request| Ok(request.encode()?)) {
+            Ok(head) => self.client.open().await.map(|open| (head, open)),
+            Err(error) => Err(error),
+        };
+        let (head, open) = match opened {
+            Ok(opened) => opened,
+            Err(error) => return (Given::Failed(error), 0),
+        };
+        let (chunks, body) = RequestBody::with_document(head, self.task.bytes);
+        let mut bytes = 0;
+        let given = {
+            let mut answer = pin!(open.send(body));
+            let mut fed = pin!(self.feed(first, document, chunks, &mut bytes));
+            let mut ended = pin!(self.ended_meanwhile(id));
+            let failed = tokio::select! {
+                answer = &mut answer => Some(answered(answer)),
+                fed = &mut fed => fed.map(Given::Document),
+                () = &mut ended => Some(Given::Ended),
+                () = cancel.cancelled() => Some(Given::Canceled),
+            };
+            match failed {
+                Some(given) => given,
+                // All is given; now the answer, for which slow printers take their time.
+                None => tokio::select! {
+                    answer = timeout(IPP_DOCUMENT_ANSWER_WITHIN, &mut answer) => match answer {
+                        Ok(answer) => answered(answer),
+                        Err(_) => Given::Failed(AskError::Timeout(IPP_DOCUMENT_ANSWER_WITHIN)),
+                    },
+                    () = &mut ended => Given::Ended,
+                },
+            }
+        };
+        (given, bytes)
+    }
+
+    /// Feeds the body; returns when all is in it, with the error where the document failed.
+    async fn feed(
+        &self,
+        first: Bytes,
+        document: &mut dyn Document,
+        chunks: mpsc::Sender<Bytes>,
+        bytes: &mut u64,
+    ) -> Option<DocumentError> {
+        let mut chunk = first;
+        while !chunk.is_empty() {
+            let count = chunk.len() as u64;
+            if chunks.send(chunk).await.is_err() {
+                // The connection is gone; the answer says why.
+                return std::future::pending().await;
+            }
+            *bytes += count;
+            self.journal.delivered(*bytes);
+            chunk = match document.read(CHUNK_BYTES).await {
+                Ok(next) => next,
+                Err(error) => return Some(error),
+            };
+        }
+        None
+    }
+
+    /// Looks at the job while it is being given: a printer out of paper blocks for hours, one that has aborted the job
+    /// may go on reading. A printer that answers one connection at a time is not disturbed by more than a failed try.
+    async fn ended_meanwhile(&self, id: Option<i32>) {
+        let Some(id) = id else { return std::future::pending().await };
+        let mut teller = Teller::new(self.journal);
+        loop {
+            sleep(POLL_PRINTER).await;
+            match self.client.job(id).await {
+                Ok(Some(view)) if view.is_terminal() => return,
+                Ok(Some(view)) => teller.look(self.client, &view).await,
+                Ok(None) => {}
+                Err(error) => tracing::debug!(%error, id, "the job cannot be looked at while it is given"),
+            }
+        }
+    }
+
+    async fn conclude(&self, given: Given, bytes: u64, id: i32, cancel: &CancellationToken) -> Outcome {
+        match given {
+            Given::Answered(answer) if answer.is_ok() => self.until_ended(id, cancel).await,
+            Given::Ended => self.until_ended(id, cancel).await,
+            Given::Answered(answer) => self.clear_up(id, bytes, self.refused(&answer)).await,
+            Given::Failed(error) => self.clear_up(id, bytes, self.send_failed(&error, bytes)).await,
+            Given::Document(error) => self.clear_up(id, bytes, document_failed(&error, bytes)).await,
+            Given::Canceled => self.clear_up(id, bytes, canceled_at(bytes)).await,
+        }
+    }
+
+    fn send_failed(&self, error: &AskError, bytes: u64) -> Outcome {
+        match bytes {
+            0 => unasked(error),
+            _ => uncertain("connection-lost", format!("after {bytes} bytes: {error}"), bytes),
+        }
+    }
+
+    /// The document did not go through. Cancels the job and looks at what became of it: a job that was never worked on has
+    /// printed nothing, and then `feared` is more than must be feared.
+    async fn clear_up(&self, id: i32, bytes: u64, feared: Outcome) -> Outcome {
+        let until = Instant::now() + CLEAR_UP_WITHIN;
+        let mut pause = POLL_FIRST;
+        let mut canceled = false;
+        loop {
+            if !canceled {
+                canceled = self.client.cancel(id).await.is_ok();
+            }
+            if let Ok(Some(view)) = self.client.job(id).await
+                && view.is_terminal()
+                && view.name.contains(&key(self.task))
+            {
+                return broken::seen(&view, self.task, self.witness, bytes, feared);
+            }
+            if Instant::now() > until {
+                return broken::unseen(bytes, feared);
+            }
+            sleep(pause).await;
+            pause = longer(pause);
+        }
+    }
+}
+
+fn answered(answer: Result<Answer, AskError>) -> Given {
+    match answer {
+        Ok(answer) => Given::Answered(answer),
+        Err(error) => Given::Failed(error),
+    }
+}
+
+fn job_id(answer: &Answer) -> Option<i32> {
+    answer.group(DelimiterTag::JobAttributes).and_then(|group| integer(group, "job-id"))
+}
+
+/// Nothing was given.
+pub(super) fn unasked(error: &AskError) -> Outcome {
+    match error {
+        AskError::Unsayable(_) => aborted(error.reason(), error.to_string()),
+        AskError::Connect(super::connect::ConnectError::Away(_))
+        | AskError::Lost(_)
+        | AskError::Timeout(_) => not_started(error.reason(), error.to_string(), RETRY_AWAY),
+        AskError::Connect(_) | AskError::Http(_) | AskError::Answer(_) | AskError::Refused(_) => {
+            not_started(error.reason(), error.to_string(), RETRY_REPAIR)
+        }
+    }
+}

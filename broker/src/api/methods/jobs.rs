@@ -1,0 +1,79 @@
+//! `jobs.*`: submission, what became of it, and what people and apps may ask.
+
+use inkwire_protocol::app::{
+    FinishUpload, Job, JobCreate, JobCreated, JobDecide, JobDetail, JobList, JobRef, Jobs, Problem, ProblemKind, Upload,
+};
+use inkwire_protocol::app::Content;
+
+use super::not_found;
+use crate::api::table::Context;
+use crate::auth::internal;
+use crate::limits::{MAX_PAGE_JOBS, PAGE_JOBS};
+
+pub(in crate::api) async fn create(context: Context, params: JobCreate) -> Result<JobCreated, Problem> {
+    if context.api.closing.is_cancelled() {
+        return Err(ProblemKind::Draining.because("the broker is restarting: submit again in some seconds"));
+    }
+    if matches!(params.content, Content::Transfer { .. }) {
+        context.connection("a document of its own transfer")?.uploads.room()?;
+    }
+    let created = context.api.jobs.create(context.caller.account, params).await?;
+    let mut answer = created.answer;
+    if let (Some(upload), Some(connection)) = (created.upload, &context.connection) {
+        answer.upload = Some(connection.begin_upload(answer.job.id, upload)?);
+    }
+    Ok(answer)
+}
+
+pub(in crate::api) async fn resume_upload(context: Context, params: JobRef) -> Result<Upload, Problem> {
+    let connection = context.connection("an upload")?;
+    connection.uploads.room()?;
+    let upload = context.api.jobs.resume_upload(context.caller.account, params.job).await?;
+    connection.begin_upload(params.job, upload)
+}
+
+pub(in crate::api) async fn finish_upload(context: Context, params: FinishUpload) -> Result<Job, Problem> {
+    let connection = context.connection("an upload")?;
+    let Some((job, upload)) = connection.uploads.take(params.transfer).await else {
+        let detail = format!("no upload {} is open on this connection: resume it by jobs.resume_upload", params.transfer);
+        return Err(ProblemKind::NotFound.because(detail).at("/transfer"));
+    };
+    context.api.jobs.finish_upload(context.caller.account, job, upload, params.bytes, params.sha256).await
+}
+
+pub(in crate::api) async fn get(context: Context, params: JobRef) -> Result<JobDetail, Problem> {
+    let (store, account) = (&context.api.store, context.caller.account);
+    let row = store.job(account, params.job).await.map_err(internal)?;
+    let row = row.ok_or_else(|| not_found("job", params.job))?;
+    let history = store.job_events(account, params.job).await.map_err(internal)?;
+    Ok(JobDetail { job: context.api.jobs.present(row), history })
+}
+
+pub(in crate::api) async fn list(context: Context, params: JobList) -> Result<Jobs, Problem> {
+    let limit = params.limit.unwrap_or(PAGE_JOBS);
+    if limit == 0 || limit > MAX_PAGE_JOBS {
+        let detail = format!("limit is {limit}; it must be 1 to {MAX_PAGE_JOBS}");
+        return Err(ProblemKind::InvalidParams.because(detail).at("/limit"));
+    }
+    let filter = JobList { limit: Some(limit), ..params };
+    let rows = context.api.store.jobs(context.caller.account, &filter).await.map_err(internal)?;
+    let jobs: Vec<Job> = rows.into_iter().map(|row| context.api.jobs.present(row)).collect();
+    let next = if jobs.len() == limit as usize { jobs.last().map(|job| job.number) } else { None };
+    Ok(Jobs { jobs, next })
+}
+
+pub(in crate::api) async fn cancel(context: Context, params: JobRef) -> Result<Job, Problem> {
+    context.api.jobs.cancel(context.caller.account, params.job).await
+}
+
+pub(in crate::api) async fn hold(context: Context, params: JobRef) -> Result<Job, Problem> {
+    context.api.jobs.hold(context.caller.account, params.job).await
+}
+
+pub(in crate::api) async fn release(context: Context, params: JobRef) -> Result<Job, Problem> {
+    context.api.jobs.release(context.caller.account, params.job).await
+}
+
+pub(in crate::api) async fn decide(context: Context, params: JobDecide) -> Result<Job, Problem> {
+    context.api.jobs.decide(context.caller.account, params.job, params.decision).await
+}

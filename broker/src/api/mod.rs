@@ -1,0 +1,101 @@
+//! The app API: one set of methods, two doors.
+//!
+//! ```text
+//!   WebSocket /v1/app ─ rpc ──┐                       ┌─▶ store (queries)
+//!                             ├─▶ table ─▶ methods ───┼─▶ jobs
+//!   REST /v1/...  ──── rest ──┘  (scope,              └─▶ sessions, pairing
+//!                                 parameters)
+//! ```
+//!
+//! A new method is one function in `methods/` and one line in `table`; a new REST path is one line in `rest`.
+
+mod methods;
+mod present;
+pub(crate) mod rest;
+pub(crate) mod rpc;
+mod sign_in;
+pub(crate) mod table;
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use inkwire_protocol::app::{Problem, ProblemKind};
+use inkwire_protocol::ids::KeyId;
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::{self, Caller, keys};
+use crate::jobs::Jobs;
+use crate::pairing::Pairings;
+use crate::sessions::SharedSessions;
+use crate::store::SharedStore;
+
+pub(crate) use sign_in::{SignedIn, redeem};
+
+/// Keys revoked that live connections may not have heard of yet; who lags looks its own key up.
+const REVOCATIONS: usize = 64;
+
+/// What methods stand on.
+#[derive(Debug)]
+pub(crate) struct Api {
+    pub(crate) store: SharedStore,
+    pub(crate) jobs: Jobs,
+    pub(crate) sessions: SharedSessions,
+    pub(crate) pairings: Arc<Pairings>,
+    /// Cancelled when nothing new is to be begun.
+    pub(crate) closing: CancellationToken,
+    revoked: broadcast::Sender<KeyId>,
+}
+
+impl Api {
+    pub(crate) fn new(
+        store: SharedStore,
+        jobs: Jobs,
+        sessions: SharedSessions,
+        pairings: Arc<Pairings>,
+        closing: CancellationToken,
+    ) -> Self {
+        let revoked = broadcast::Sender::new(REVOCATIONS);
+        Self { store, jobs, sessions, pairings, closing, revoked }
+    }
+
+    /// Who a request speaks for, by its `Authorization: Bearer`; none where there is no such header.
+    pub(crate) async fn caller_of(&self, headers: &HeaderMap) -> Result<Option<Caller>, Problem> {
+        let Some(header) = headers.get(AUTHORIZATION) else { return Ok(None) };
+        let token = header.to_str().ok().and_then(keys::bearer);
+        let token = token.ok_or_else(|| {
+            ProblemKind::Unauthenticated.because("send `Authorization: Bearer` and an API key")
+        })?;
+        auth::authenticate(&self.store, token).await.map(Some)
+    }
+
+    /// A key was revoked (committed): connections that live on it are closed.
+    pub(crate) fn key_revoked(&self, key: KeyId) {
+        if self.revoked.send(key).is_err() {
+            tracing::debug!(%key, "no connection lives on the revoked key");
+        }
+    }
+
+    /// Hears of revoked keys.
+    pub(crate) fn revocations(&self) -> broadcast::Receiver<KeyId> {
+        self.revoked.subscribe()
+    }
+}
+
+/// A problem as an HTTP answer (RFC 9457).
+pub(crate) fn problem_response(problem: &Problem) -> Response<Body> {
+    let body = serde_json::to_vec(problem).unwrap_or_default();
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    if let Some(seconds) = problem.retry_after_s {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if problem.status == ProblemKind::Unauthenticated.status() {
+        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"inkwire\""));
+    }
+    response
+}

@@ -1,0 +1,220 @@
+//! The broker as a whole: starts its rooms, watches over them, and ends them in order.
+
+mod drain;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use inkwire_protocol::ids::Sha256Digest;
+use inkwire_service::fsio::{WriteError, create_dir_durable};
+use inkwire_transport::{BrokerUrl, BrokerUrlError};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use self::drain::{Running, Vital};
+use crate::admin::{self, Admin, AdminError};
+use crate::api::Api;
+use crate::certs::{self, CertificateError, Origin};
+use crate::clock::now_ms;
+use crate::config::Config;
+use crate::first_start::{self, FirstStartError};
+use crate::limits::SESSION_EVENTS;
+use crate::listen::{Port, Rooms, accept_loop};
+use crate::pairing::Pairings;
+use crate::sessions::Sessions;
+use crate::sessions::counters::Counters;
+use crate::sessions::registry::Registry;
+use crate::store::{OpenError, SharedStore, SqliteStore};
+
+/// A running broker.
+#[derive(Debug)]
+pub struct Broker {
+    address: SocketAddr,
+    url: BrokerUrl,
+    pin: Sha256Digest,
+    sign_in: Option<String>,
+    admin_socket: PathBuf,
+    running: JoinHandle<Result<(), RunError>>,
+}
+
+/// Why a broker does not start; names the thing and the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The data folder.
+    #[error("cannot make the data folder: {0}")]
+    DataDir(#[from] WriteError),
+    /// The store.
+    #[error("cannot open the store: {0}")]
+    Store(String),
+    /// An address.
+    #[error("cannot listen at {address}: {source}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// The certificate.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// The public URL.
+    #[error("`public_url`: {0}")]
+    PublicUrl(#[from] BrokerUrlError),
+    /// The first account.
+    #[error("cannot make the first account: {0}")]
+    FirstStart(#[from] FirstStartError),
+    /// The admin socket.
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    /// A task of ours did not come back.
+    #[error("the start was interrupted")]
+    Interrupted,
+}
+
+impl From<OpenError> for StartError {
+    fn from(error: OpenError) -> Self {
+        Self::Store(error.to_string())
+    }
+}
+
+/// Why a broker stopped although nobody asked it to.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A part of it ended.
+    #[error("the broker's {0} ended unasked; its log says why")]
+    Ended(&'static str),
+    /// The store failed: what is on the disk is not known, so nothing is retried.
+    #[error("the store has failed: {0}; look at the disk, then start the broker again")]
+    Store(String),
+    /// Something did not end in time.
+    #[error("{0} connections had not ended at the deadline")]
+    Overdue(usize),
+}
+
+impl Broker {
+    /// Starts a broker: makes what is missing in an empty data folder, opens the store, and serves when this returns.
+    /// Cancelling `shutdown` drains it: agents are told to come back, commits are finished, then it stops.
+    pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Self, StartError> {
+        let data_dir = config.data_dir.clone();
+        create_dir_durable(&data_dir, 0o700)?;
+        // First, for it takes the folder's lock.
+        let folder = data_dir.clone();
+        let store: SharedStore = Arc::new(blocking(move || SqliteStore::open(&folder)).await??);
+        let listeners = bind(&config.listen).await?;
+        let listening: Vec<SocketAddr> = listeners.iter().map(|(address, _)| *address).collect();
+        let address = listening.first().copied().ok_or(StartError::Interrupted)?;
+
+        let origin = match &config.tls {
+            Some(given) => Origin::Given(given.clone()),
+            None => Origin::Own {
+                folder: data_dir.join("certs"),
+                names: first_start::certificate_names(&config, &listening),
+            },
+        };
+        let loading = origin.clone();
+        let tls = Arc::new(blocking(move || certs::load(&loading)).await??);
+        let pin = tls.pin();
+        let url = first_start::public_url(&config, address, pin)?;
+        let token = first_start::first_start(&store).await?;
+        let sign_in = token.map(|token| first_start::sign_in_link(&url, &token));
+
+        let admin_socket = data_dir.join("admin.sock");
+        let admin_listener = admin::bind(&admin_socket)?;
+        let mut running = Running::new(store.clone(), shutdown);
+        let (closing, tracker) = (running.closing.clone(), running.tracker.clone());
+        let rooms = furnish(&config, store, &mut running.vital, &closing, &tracker).await?;
+        running.sessions = Some(rooms.sessions.clone());
+        let admin = Admin { api: rooms.api.clone(), url: url.clone(), started_ms: now_ms() };
+        let stop = running.stop.clone();
+        running.vital.spawn("admin socket", admin::serve(Arc::new(admin), admin_listener, stop.clone()));
+        running.vital.spawn("certificate watch", certs::watch(tls.clone(), origin, stop));
+        let port = Arc::new(Port::new(tls, config.proxies, &config.limits, rooms, tracker, closing));
+        for (_, listener) in listeners {
+            running.vital.spawn("listener", accept_loop(port.clone(), listener));
+        }
+        drop(port);
+        tracing::info!(%address, url = %url, "the broker serves");
+        let socket = admin_socket.clone();
+        let running = tokio::spawn(async move {
+            let ended = running.run().await;
+            if let Err(error) = std::fs::remove_file(&socket) {
+                tracing::debug!(%error, "the admin socket's file was not removed");
+            }
+            ended
+        });
+        Ok(Self { address, url, pin, sign_in, admin_socket, running })
+    }
+
+    /// Where it listens (the first address; its port is the real one where 0 was asked for).
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How agents and apps reach it, with the pin of its certificate authority: what `inkwire agent pair` takes.
+    pub fn url(&self) -> &BrokerUrl {
+        &self.url
+    }
+
+    /// The pin alone.
+    pub fn pin(&self) -> Sha256Digest {
+        self.pin
+    }
+
+    /// The one-time sign-in link (15 minutes) that a first start makes: `https://host:port/sign-in?token=...#sha256=...`.
+    pub fn sign_in(&self) -> Option<&str> {
+        self.sign_in.as_deref()
+    }
+
+    /// The admin socket.
+    pub fn admin_socket(&self) -> &Path {
+        &self.admin_socket
+    }
+
+    /// Waits until it has stopped: well, because it was asked to, or with the reason.
+    pub async fn stopped(self) -> Result<(), RunError> {
+        self.running.await.unwrap_or(Err(RunError::Ended("supervisor")))
+    }
+}
+
+/// The rooms behind the port, with the channels between them.
+async fn furnish(
+    config: &Config,
+    store: SharedStore,
+    vital: &mut Vital,
+    closing: &CancellationToken,
+    tracker: &TaskTracker,
+) -> Result<Rooms, StartError> {
+    let (events, events_for_jobs) = mpsc::channel(SESSION_EVENTS);
+    let jobs = start_jobs(config, store.clone(), events_for_jobs, vital).await?;
+    let sessions = Arc::new(Sessions {
+        store: store.clone(),
+        registry: Registry::default(),
+        counters: Counters::default(),
+        events,
+        report_interval: config.report_interval,
+        tracker: tracker.clone(),
+    });
+    let pairings = Arc::new(Pairings::new(store.clone()));
+    let api = Arc::new(Api::new(store, jobs, sessions.clone(), pairings.clone(), closing.clone()));
+    Ok(Rooms { api, pairings, sessions })
+}
+
+async fn bind(addresses: &[SocketAddr]) -> Result<Vec<(SocketAddr, TcpListener)>, StartError> {
+    let mut listeners = Vec::new();
+    for &address in addresses {
+        let failed = |source| StartError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        listeners.push((listener.local_addr().map_err(failed)?, listener));
+    }
+    Ok(listeners)
+}
+
+/// Runs what blocks away from the tasks.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, StartError> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| StartError::Interrupted)
+}

@@ -1,0 +1,338 @@
+//! What the broker is told: [`RawConfig`] as people write it, [`Config`] as the broker uses it.
+//!
+//! ```toml
+//! data_dir = "/var/lib/inkwire"
+//! listen = ["0.0.0.0:7443"]
+//! public_url = "https://print.example.com:7443"
+//!
+//! [proxies]
+//! trusted = ["10.0.0.0/8"]
+//! header = "proxy-v2"
+//! ```
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use inkwire_protocol::limits as wire;
+use ipnet::IpNet;
+use serde::Deserialize;
+
+use crate::limits;
+
+/// Where the broker listens unless told: every interface.
+pub const DEFAULT_LISTEN: &str = "0.0.0.0:7443";
+
+/// The configuration as written (TOML). Every key may be left out but `data_dir`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawConfig {
+    /// The folder that holds store, documents, certificates and the admin socket.
+    pub data_dir: Option<PathBuf>,
+    /// One address or a list of them: `"0.0.0.0:7443"`.
+    pub listen: Option<OneOrMany>,
+    /// How agents and apps reach the broker: `https://host[:port]`.
+    pub public_url: Option<String>,
+    /// More names and addresses for the certificate that the broker makes for itself.
+    pub names: Vec<String>,
+    /// A certificate of somebody else's.
+    pub tls: Option<RawTls>,
+    /// Proxies in front of the broker.
+    pub proxies: Option<RawProxies>,
+    /// Bounds.
+    pub limits: RawLimits,
+    /// How long things are kept.
+    pub retention: RawRetention,
+    /// How often agents report.
+    pub report_interval_ms: Option<u64>,
+}
+
+/// One address or several.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum OneOrMany {
+    /// `listen = "0.0.0.0:7443"`
+    One(String),
+    /// `listen = ["192.0.2.1:7443", "[2001:db8::1]:7443"]`
+    Many(Vec<String>),
+}
+
+/// `[tls]`: PEM files; read again when they change.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawTls {
+    /// The certificate and its chain, leaf first.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+}
+
+/// `[proxies]`: who may say where a connection really comes from, and how.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawProxies {
+    /// Networks of the proxies, as `10.0.0.0/8`, or single addresses.
+    pub trusted: Vec<String>,
+    /// What they send.
+    pub header: ProxyHeader,
+}
+
+/// How a proxy says where a connection comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProxyHeader {
+    /// PROXY protocol version 2 before the TLS handshake; such a proxy must always send it.
+    ProxyV2,
+    /// RFC 7239.
+    Forwarded,
+    /// The older header; it carries no port.
+    XForwardedFor,
+}
+
+/// `[limits]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawLimits {
+    /// Largest document.
+    pub max_document_bytes: Option<u64>,
+    /// Below this much free space uploads are refused.
+    pub min_free_bytes: Option<u64>,
+    /// Connections at once.
+    pub max_connections: Option<usize>,
+    /// Connections at once from one address.
+    pub max_connections_per_address: Option<usize>,
+}
+
+/// `[retention]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawRetention {
+    /// How long a document outlives its job's end.
+    pub documents_s: Option<u64>,
+    /// How long a job's row outlives its end.
+    pub jobs_s: Option<u64>,
+}
+
+/// The checked configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub(crate) data_dir: PathBuf,
+    pub(crate) listen: Vec<SocketAddr>,
+    pub(crate) public_url: Option<String>,
+    pub(crate) names: Vec<String>,
+    pub(crate) tls: Option<RawTls>,
+    pub(crate) proxies: Proxies,
+    pub(crate) limits: Limits,
+    pub(crate) retention: Retention,
+    pub(crate) report_interval: Duration,
+}
+
+/// Which peers are proxies and what they send. Nobody, unless configured.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Proxies {
+    trusted: Vec<IpNet>,
+    header: Option<ProxyHeader>,
+}
+
+impl Proxies {
+    /// What this peer may say about where a connection comes from; none where it is nobody's proxy.
+    pub(crate) fn header_from(&self, peer: IpAddr) -> Option<ProxyHeader> {
+        if self.trusts(peer) { self.header } else { None }
+    }
+
+    /// Whether the address is a configured proxy's.
+    pub(crate) fn trusts(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        self.trusted.iter().any(|net| net.contains(&peer))
+    }
+}
+
+/// Checked `[limits]`.
+#[derive(Debug, Clone)]
+pub(crate) struct Limits {
+    pub(crate) max_document_bytes: u64,
+    pub(crate) min_free_bytes: u64,
+    pub(crate) max_connections: usize,
+    pub(crate) max_connections_per_address: usize,
+}
+
+/// Checked `[retention]`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Retention {
+    pub(crate) documents: Duration,
+    pub(crate) jobs: Duration,
+}
+
+/// A configuration that cannot be used; says which key and what would do.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// No folder.
+    #[error("`data_dir` is missing: name the folder that shall hold store, documents and certificates")]
+    NoDataDir,
+    /// Not an address.
+    #[error("`listen`: `{0}` is not an address with a port, such as `0.0.0.0:7443`")]
+    Listen(String),
+    /// An empty list.
+    #[error("`listen` is empty: name at least one address, such as `0.0.0.0:7443`")]
+    ListenEmpty,
+    /// Not a URL that agents can dial.
+    #[error("`public_url`: `{0}` must be `https://host` or `https://host:port`")]
+    PublicUrl(String),
+    /// Not a network.
+    #[error("`proxies.trusted`: `{0}` is neither an address nor a network such as `10.0.0.0/8`")]
+    Network(String),
+    /// A number that cannot be.
+    #[error("`{key}` is {value}; it must be {range}")]
+    Range {
+        /// The key.
+        key: &'static str,
+        /// What was written.
+        value: u64,
+        /// What would do.
+        range: &'static str,
+    },
+}
+
+/// Uploads stop below this much free space, so that outcomes still commit (DESIGN: 512 MiB or 5 %).
+const DEFAULT_MIN_FREE_BYTES: u64 = 512 * 1024 * 1024;
+const DAY_S: u64 = 24 * 3600;
+const DEFAULT_DOCUMENTS_S: u64 = 7 * DAY_S;
+const DEFAULT_JOBS_S: u64 = 90 * DAY_S;
+const MIN_REPORT_INTERVAL_MS: u64 = 100;
+
+impl TryFrom<RawConfig> for Config {
+    type Error = ConfigError;
+
+    fn try_from(raw: RawConfig) -> Result<Self, ConfigError> {
+        Ok(Self {
+            data_dir: raw.data_dir.ok_or(ConfigError::NoDataDir)?,
+            listen: check_listen(raw.listen)?,
+            public_url: raw.public_url.map(check_public_url).transpose()?,
+            names: raw.names,
+            tls: raw.tls,
+            proxies: raw.proxies.map(check_proxies).transpose()?.unwrap_or_default(),
+            limits: check_limits(&raw.limits)?,
+            retention: Retention {
+                documents: Duration::from_secs(raw.retention.documents_s.unwrap_or(DEFAULT_DOCUMENTS_S)),
+                jobs: Duration::from_secs(raw.retention.jobs_s.unwrap_or(DEFAULT_JOBS_S)),
+            },
+            report_interval: check_interval(raw.report_interval_ms)?,
+        })
+    }
+}
+
+fn check_listen(raw: Option<OneOrMany>) -> Result<Vec<SocketAddr>, ConfigError> {
+    let texts = match raw {
+        None => vec![DEFAULT_LISTEN.to_owned()],
+        Some(OneOrMany::One(one)) => vec![one],
+        Some(OneOrMany::Many(many)) => many,
+    };
+    if texts.is_empty() {
+        return Err(ConfigError::ListenEmpty);
+    }
+    texts.into_iter().map(|text| text.parse().map_err(|_| ConfigError::Listen(text))).collect()
+}
+
+fn check_public_url(text: String) -> Result<String, ConfigError> {
+    let usable = url::Url::parse(&text).is_ok_and(|url| {
+        url.scheme() == "https"
+            && url.has_host()
+            && url.path() == "/"
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+    });
+    if usable { Ok(text) } else { Err(ConfigError::PublicUrl(text)) }
+}
+
+fn check_proxies(raw: RawProxies) -> Result<Proxies, ConfigError> {
+    let network = |text: String| {
+        let single = || text.parse::<IpAddr>().map(IpNet::from);
+        text.parse::<IpNet>().or_else(|_| single()).map_err(|_| ConfigError::Network(text.clone()))
+    };
+    let trusted = raw.trusted.into_iter().map(network).collect::<Result<_, _>>()?;
+    Ok(Proxies { trusted, header: Some(raw.header) })
+}
+
+fn check_limits(raw: &RawLimits) -> Result<Limits, ConfigError> {
+    let positive = |key, value: usize| match value {
+        0 => Err(ConfigError::Range { key, value: 0, range: "at least 1" }),
+        value => Ok(value),
+    };
+    let max_document_bytes = raw.max_document_bytes.unwrap_or(wire::DEFAULT_MAX_DOCUMENT_BYTES);
+    if max_document_bytes == 0 {
+        return Err(ConfigError::Range { key: "limits.max_document_bytes", value: 0, range: "at least 1" });
+    }
+    Ok(Limits {
+        max_document_bytes,
+        min_free_bytes: raw.min_free_bytes.unwrap_or(DEFAULT_MIN_FREE_BYTES),
+        max_connections: positive(
+            "limits.max_connections",
+            raw.max_connections.unwrap_or(limits::DEFAULT_MAX_CONNECTIONS),
+        )?,
+        max_connections_per_address: positive(
+            "limits.max_connections_per_address",
+            raw.max_connections_per_address.unwrap_or(limits::DEFAULT_MAX_CONNECTIONS_PER_ADDRESS),
+        )?,
+    })
+}
+
+fn check_interval(raw: Option<u64>) -> Result<Duration, ConfigError> {
+    let Some(value) = raw else { return Ok(wire::DEFAULT_REPORT_INTERVAL) };
+    let most = wire::MAX_REPORT_INTERVAL.as_millis() as u64;
+    if (MIN_REPORT_INTERVAL_MS..=most).contains(&value) {
+        Ok(Duration::from_millis(value))
+    } else {
+        Err(ConfigError::Range { key: "report_interval_ms", value, range: "100 to 50000" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Config, String> {
+        let raw: RawConfig = toml::from_str(text).map_err(|error| error.to_string())?;
+        Config::try_from(raw).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn little_is_enough() {
+        let config = read(r#"data_dir = "/d""#).unwrap();
+        assert_eq!(config.listen, [DEFAULT_LISTEN.parse().unwrap()]);
+        assert_eq!(config.report_interval, wire::DEFAULT_REPORT_INTERVAL);
+        assert!(!config.proxies.trusts("127.0.0.1".parse().unwrap()));
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        for (text, names) in [
+            ("", "data_dir"),
+            ("data_dir = '/d'\nlisten = 'nowhere'", "nowhere"),
+            ("data_dir = '/d'\nlisten = []", "listen"),
+            ("data_dir = '/d'\npublic_url = 'http://a'", "http://a"),
+            ("data_dir = '/d'\npublic_url = 'https://a/b'", "https://a/b"),
+            ("data_dir = '/d'\nreport_interval_ms = 60000", "report_interval_ms"),
+            ("data_dir = '/d'\n[limits]\nmax_connections = 0", "max_connections"),
+            ("data_dir = '/d'\n[proxies]\ntrusted = ['ten']\nheader = 'proxy-v2'", "ten"),
+            ("data_dir = '/d'\ncolour = 1", "colour"),
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(names), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn only_configured_peers_are_proxies() {
+        let config = read(
+            "data_dir = '/d'\n[proxies]\ntrusted = ['10.0.0.0/8', '::1', '192.0.2.7']\nheader = 'forwarded'",
+        )
+        .unwrap();
+        let header = |ip: &str| config.proxies.header_from(ip.parse().unwrap());
+        assert_eq!(header("10.1.2.3"), Some(ProxyHeader::Forwarded));
+        assert_eq!(header("::ffff:10.1.2.3"), Some(ProxyHeader::Forwarded));
+        assert_eq!(header("::1"), Some(ProxyHeader::Forwarded));
+        assert_eq!(header("192.0.2.7"), Some(ProxyHeader::Forwarded));
+        assert_eq!(header("192.0.2.8"), None);
+    }
+}

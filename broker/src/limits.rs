@@ -1,0 +1,74 @@
+//! Every bound of the broker's own, each with its reason; what the wire bounds stands in `inkwire_protocol::limits`.
+
+use std::time::Duration;
+
+/// Connections of all kinds at once unless configured: 10,000 agents, as many apps, and room for those that come back
+/// before their old connection is known to be dead.
+pub(crate) const DEFAULT_MAX_CONNECTIONS: usize = 24_000;
+/// Connections from one address at once unless configured: a company's NAT with all its tills behind it.
+pub(crate) const DEFAULT_MAX_CONNECTIONS_PER_ADDRESS: usize = 4_096;
+/// Connections from one address that have not spoken HTTP yet: handshakes cost most, and honest peers finish them.
+pub(crate) const MAX_HANDSHAKES_PER_ADDRESS: usize = 512;
+/// TLS handshakes at once, all addresses together: beyond it the kernel's backlog waits, so that those that have begun finish.
+pub(crate) const MAX_HANDSHAKES: usize = 256;
+/// A PROXY header with its optional parts; ours reads addresses only.
+pub(crate) const MAX_PROXY_HEADER_BYTES: usize = 536;
+/// Headers of a request: a dial's token is below 1 KiB, browsers send some cookies.
+pub(crate) const MAX_HTTP_HEADER_BYTES: usize = 16 * 1024;
+/// An idle HTTP connection is kept this long.
+pub(crate) const HTTP_IDLE: Duration = Duration::from_secs(60);
+/// Answering a REST request may take this long.
+pub(crate) const REQUEST_WITHIN: Duration = Duration::from_secs(30);
+
+/// Commands that wait for a session: two transfers a printer of a common agent, and their acks.
+pub(crate) const SESSION_COMMANDS: usize = 128;
+/// Events of all sessions that wait for the jobs; full means that sockets are not read.
+pub(crate) const SESSION_EVENTS: usize = 4_096;
+/// The permit is asked for when this many packets are left, so that its commit costs no pause.
+pub(crate) const PERMIT_AHEAD_PACKETS: u32 = 16;
+/// Reading a packet from the document store may take this long before the agent is told `blocked`.
+pub(crate) const SOURCE_SLOW_AFTER: Duration = Duration::from_millis(250);
+/// How long a newcomer waits for the session that it replaces to stop. It only has to notice.
+pub(crate) const SUPERSEDE_WITHIN: Duration = Duration::from_secs(1);
+
+/// Bytes queued for one app before it is closed as slow: a page of jobs is below 1 MiB.
+pub(crate) const APP_QUEUE_BYTES: usize = 4 * 1024 * 1024;
+/// Below this much queued for an app, events and progress go on: a reader that keeps up has no more waiting.
+pub(crate) const APP_ROOM_BYTES: usize = 64 * 1024;
+/// Small answers to an app share one write up to this size.
+pub(crate) const APP_WRITE_BYTES: usize = 16 * 1024;
+/// Requests of one app connection that run at once: several hundred labels in flight.
+pub(crate) const APP_REQUESTS: usize = 1024;
+/// Events in one `events` message.
+pub(crate) const EVENTS_PER_MESSAGE: u32 = 256;
+/// An app that says nothing for this long is asked by a ping; twice that and it is gone.
+pub(crate) const APP_PING_AFTER: Duration = Duration::from_secs(30);
+/// A JSON body of a REST request: an inline document in base64 and its options.
+pub(crate) const MAX_REST_BODY_BYTES: usize = 256 * 1024;
+/// Jobs in one page unless asked.
+pub(crate) const PAGE_JOBS: u32 = 50;
+/// Jobs in one page at most.
+pub(crate) const MAX_PAGE_JOBS: u32 = 500;
+
+/// A sign-in link is good for this long.
+pub(crate) const SIGN_IN_LIFETIME: Duration = Duration::from_secs(15 * 60);
+/// An enrolment token is good for at most this long.
+pub(crate) const MAX_ENROLMENT_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+/// A line on the admin socket.
+pub(crate) const MAX_ADMIN_LINE_BYTES: usize = 64 * 1024;
+/// Admin connections at once: people and cron jobs.
+pub(crate) const MAX_ADMIN_CONNECTIONS: usize = 16;
+/// A pairing agent that has sent nothing but its request is kept alive by a ping this often.
+pub(crate) const PAIR_PING_EVERY: Duration = Duration::from_secs(20);
+
+/// How often the certificate files are looked at.
+pub(crate) const CERTIFICATE_POLL: Duration = Duration::from_secs(5);
+/// Our own certificate is renewed this long before it expires.
+pub(crate) const RENEW_BEFORE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Everything must have ended this long after the shutdown began.
+pub(crate) const DRAIN_WITHIN: Duration = Duration::from_secs(10);
+/// Agents are told to come back within this spread, so that they do not all dial at once.
+pub(crate) const DRAIN_SPREAD: Duration = Duration::from_secs(5);
+/// How long agents may finish what is on the wire after `drain`.
+pub(crate) const DRAIN_GRACE: Duration = Duration::from_millis(500);

@@ -1,0 +1,111 @@
+//! One connection: from the first byte to the last HTTP request on it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use hyper_util::rt::{TokioIo, TokioTimer};
+use inkwire_protocol::limits::HANDSHAKE_WITHIN;
+use inkwire_transport::{Meter, Metered, set_socket_options};
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_rustls::TlsAcceptor;
+
+use super::addresses::Place;
+use super::{From, Guard, Io, Port, proxy_v2, route};
+use crate::config::ProxyHeader;
+use crate::limits::{HTTP_IDLE, MAX_HTTP_HEADER_BYTES};
+
+/// Why a connection ended before HTTP.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error("{0} has too many connections")]
+    AddressFull(IpAddr),
+    #[error(transparent)]
+    Proxy(#[from] proxy_v2::ProxyError),
+    #[error("TLS: {0}")]
+    Tls(std::io::Error),
+    #[error("TLS: no handshake within {} s", HANDSHAKE_WITHIN.as_secs())]
+    TimedOut,
+}
+
+/// Serves one connection until it ends or becomes a WebSocket.
+pub(super) async fn serve(
+    port: Arc<Port>,
+    stream: TcpStream,
+    tcp: SocketAddr,
+    place: OwnedSemaphorePermit,
+    handshake: OwnedSemaphorePermit,
+) {
+    let tcp = SocketAddr::new(tcp.ip().to_canonical(), tcp.port());
+    let shaken = Box::pin(shake_hands(&port, stream, tcp)).await;
+    drop(handshake);
+    match shaken {
+        Ok((io, meter, from, address_place)) => {
+            let guard: Guard = Arc::new((place, address_place));
+            serve_http(port, io, meter, from, guard).await;
+        }
+        Err(error) => {
+            let counters = &port.sessions.counters;
+            match error {
+                Failed::AddressFull(_) => counters.addresses_full.fetch_add(1, Ordering::Relaxed),
+                Failed::Proxy(_) | Failed::Tls(_) | Failed::TimedOut => {
+                    counters.handshakes_failed.fetch_add(1, Ordering::Relaxed)
+                }
+            };
+            tracing::debug!(peer = %tcp, %error, "connection refused");
+        }
+    }
+}
+
+async fn shake_hands(
+    port: &Port,
+    stream: TcpStream,
+    tcp: SocketAddr,
+) -> Result<(Io, Meter, From, Option<Place>), Failed> {
+    if let Err(error) = set_socket_options(&stream) {
+        tracing::debug!(peer = %tcp, %error, "socket options were not set");
+    }
+    let mut stream = Metered::new(stream);
+    let peer = match port.proxies.header_from(tcp.ip()) {
+        Some(ProxyHeader::ProxyV2) => proxy_v2::read_header(&mut stream, tcp, HANDSHAKE_WITHIN).await?,
+        Some(ProxyHeader::Forwarded | ProxyHeader::XForwardedFor) | None => tcp,
+    };
+    // A proxy's own connections are many, and are counted all together only.
+    let counted = !port.proxies.trusts(peer.ip());
+    let enter = |addresses: &Arc<super::Addresses>| match counted {
+        true => addresses.enter(peer.ip()).map(Some).ok_or(Failed::AddressFull(peer.ip())),
+        false => Ok(None),
+    };
+    let place = enter(&port.by_address)?;
+    let _handshaking = enter(&port.handshakes_by_address)?;
+    let meter = stream.meter();
+    let acceptor = TlsAcceptor::from(port.tls.config());
+    let tls = tokio::time::timeout(HANDSHAKE_WITHIN, acceptor.accept(stream)).await;
+    let tls = tls.map_err(|_| Failed::TimedOut)?.map_err(Failed::Tls)?;
+    Ok((tls, meter, From { tcp, peer }, place))
+}
+
+async fn serve_http(port: Arc<Port>, io: Io, meter: Meter, from: From, guard: Guard) {
+    let closing = port.closing.clone();
+    let service = hyper::service::service_fn(move |request| {
+        route::route(port.clone(), request, from, meter.clone(), guard.clone())
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HTTP_IDLE.min(HANDSHAKE_WITHIN * 6))
+        .max_buf_size(MAX_HTTP_HEADER_BYTES)
+        .serve_connection(TokioIo::new(io), service)
+        .with_upgrades();
+    tokio::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = closing.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(peer = %from.peer, %error, "HTTP connection ended");
+    }
+}

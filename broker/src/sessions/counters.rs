@@ -1,0 +1,74 @@
+//! How often connections ended, by cause. An operator asks for them by `inkwire admin status`.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use inkwire_protocol::close::CloseCode;
+
+/// Counts of closes by code.
+#[derive(Debug)]
+pub(crate) struct Counters {
+    closed: Vec<(CloseCode, AtomicU64)>,
+    other: AtomicU64,
+    /// Dials refused before they were anybody's.
+    pub(crate) dials_refused: AtomicU64,
+    /// Connections that ended before or within the TLS handshake.
+    pub(crate) handshakes_failed: AtomicU64,
+    /// Connections refused because their address had too many.
+    pub(crate) addresses_full: AtomicU64,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        Self {
+            closed: CloseCode::ALL.iter().map(|&code| (code, AtomicU64::new(0))).collect(),
+            other: AtomicU64::new(0),
+            dials_refused: AtomicU64::new(0),
+            handshakes_failed: AtomicU64::new(0),
+            addresses_full: AtomicU64::new(0),
+        }
+    }
+}
+
+impl Counters {
+    /// One more connection was closed with this code.
+    pub(crate) fn closed(&self, code: CloseCode) {
+        let counter = self.closed.iter().find(|(have, _)| *have == code).map_or(&self.other, |(_, count)| count);
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Every cause that has occurred, by name.
+    pub(crate) fn all(&self) -> Vec<(&'static str, u64)> {
+        let closed = self.closed.iter().map(|(code, count)| (code.name(), count));
+        let rest = [
+            ("other", &self.other),
+            ("dial-refused", &self.dials_refused),
+            ("handshake-failed", &self.handshakes_failed),
+            ("address-full", &self.addresses_full),
+        ];
+        closed
+            .chain(rest)
+            .map(|(name, count)| (name, count.load(Ordering::Relaxed)))
+            .filter(|&(_, count)| count > 0)
+            .collect()
+    }
+}
+
+/// Whether the peer made a mistake, which is worth a line in the log.
+pub(crate) const fn is_violation(code: CloseCode) -> bool {
+    matches!(code.code(), 4003..=4004 | 4100..=4199 | 4500 | 4502 | 4503)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn causes_are_counted_by_name() {
+        let counters = Counters::default();
+        counters.closed(CloseCode::TooLarge);
+        counters.closed(CloseCode::TooLarge);
+        counters.closed(CloseCode::Other(1006));
+        assert_eq!(counters.all(), [("too-large", 2), ("other", 1)]);
+        assert!(is_violation(CloseCode::TooLarge) && !is_violation(CloseCode::Superseded));
+    }
+}

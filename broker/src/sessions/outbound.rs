@@ -1,0 +1,352 @@
+//! The transfers that a session is sending: which packet goes next, and what the agent's answers change.
+//!
+//! Pure: the session's task reads the documents and writes the socket. Printers take turns packet by packet, so that a
+//! label never waits behind a poster for another printer; within a printer, priority goes first, then age.
+
+use std::sync::Arc;
+
+use inkwire_protocol::ids::{Attempt, JobId, PrinterNumber, TransferId};
+use inkwire_protocol::limits::MAX_OPEN_TRANSFERS;
+use inkwire_protocol::message::{Ack, BlockedReason, Open, Refuse};
+use inkwire_protocol::transfer::{AckEffect, Layout, LayoutError, Plan, Sender, Slice, Violation};
+
+use super::link::OpenTransfer;
+use crate::documents::Source;
+use crate::limits::PERMIT_AHEAD_PACKETS;
+
+/// All transfers of one session.
+#[derive(Debug)]
+pub(crate) struct Outbound {
+    transfers: Vec<Transfer>,
+    /// The channel that was opened last.
+    last_id: u32,
+    /// The printer that had the last turn.
+    turn: PrinterNumber,
+}
+
+#[derive(Debug)]
+struct Transfer {
+    id: TransferId,
+    job: JobId,
+    attempt: Attempt,
+    printer: PrinterNumber,
+    priority: u8,
+    sender: Sender,
+    source: Arc<Source>,
+    permit_asked: bool,
+    blocked: bool,
+}
+
+/// A transfer that cannot be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum OpenError {
+    /// The agent takes no more at once.
+    #[error("{MAX_OPEN_TRANSFERS} transfers are open on this session already")]
+    TooMany,
+    /// The document cannot be cut like this.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+}
+
+/// A packet that is due.
+#[derive(Debug, Clone)]
+pub(crate) struct Due {
+    /// Its channel.
+    pub(crate) transfer: TransferId,
+    /// Its printer.
+    pub(crate) printer: PrinterNumber,
+    /// Its place in the document.
+    pub(crate) slice: Slice,
+    /// Where its bytes come from.
+    pub(crate) source: Arc<Source>,
+}
+
+/// What an ack says of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Received {
+    /// The job.
+    pub(crate) job: JobId,
+    /// The attempt.
+    pub(crate) attempt: Attempt,
+    /// Bytes durable at the agent.
+    pub(crate) bytes: u64,
+}
+
+impl Default for Outbound {
+    fn default() -> Self {
+        Self { transfers: Vec::new(), last_id: 0, turn: PrinterNumber(0) }
+    }
+}
+
+impl Outbound {
+    /// Begins a transfer; the message names its new channel. An earlier one of the same job ends silently.
+    pub(crate) fn open(&mut self, wanted: OpenTransfer) -> Result<Open, OpenError> {
+        let OpenTransfer { mut open, source, permitted } = wanted;
+        self.transfers.retain(|transfer| transfer.job != open.job);
+        if self.transfers.len() >= MAX_OPEN_TRANSFERS {
+            return Err(OpenError::TooMany);
+        }
+        let layout = Layout::new(open.bytes, open.packet_bytes)?;
+        self.last_id += 1;
+        open.transfer = TransferId(self.last_id);
+        self.transfers.push(Transfer {
+            id: open.transfer,
+            job: open.job,
+            attempt: open.attempt,
+            printer: open.printer,
+            priority: open.priority,
+            sender: Sender::new(layout, open.next_seq, permitted),
+            source,
+            permit_asked: false,
+            blocked: false,
+        });
+        Ok(open)
+    }
+
+    /// The packet whose turn it is, if any may be sent.
+    pub(crate) fn due(&self) -> Option<Due> {
+        // The printer after the one that had the last turn, in a circle.
+        let distance = |printer: PrinterNumber| printer.0.wrapping_sub(self.turn.0).wrapping_sub(1);
+        let sendable = self.transfers.iter().filter_map(|transfer| match transfer.sender.next() {
+            Plan::Packet(slice) => Some((transfer, slice)),
+            Plan::NeedPermit | Plan::NoCredit | Plan::AllSent => None,
+        });
+        let order = |transfer: &Transfer| {
+            (distance(transfer.printer), std::cmp::Reverse(transfer.priority), transfer.id)
+        };
+        let (transfer, slice) = sendable.min_by_key(|(transfer, _)| order(transfer))?;
+        Some(Due { transfer: transfer.id, printer: transfer.printer, slice, source: transfer.source.clone() })
+    }
+
+    /// Whether any packet may be sent.
+    pub(crate) fn has_due(&self) -> bool {
+        self.transfers.iter().any(|transfer| matches!(transfer.sender.next(), Plan::Packet(_)))
+    }
+
+    /// Whether the transfer is (still) open.
+    pub(crate) fn is_open(&self, id: TransferId) -> bool {
+        self.transfers.iter().any(|transfer| transfer.id == id)
+    }
+
+    /// The packet that was due is in the socket's hands.
+    pub(crate) fn sent(&mut self, id: TransferId) {
+        if let Some(transfer) = self.transfers.iter_mut().find(|transfer| transfer.id == id) {
+            transfer.sender.on_sent();
+            transfer.blocked = false;
+            self.turn = transfer.printer;
+        }
+    }
+
+    /// The source is slow: what the agent must be told, once until the next packet.
+    pub(crate) fn source_slow(&mut self, id: TransferId) -> Option<BlockedReason> {
+        let transfer = self.transfers.iter_mut().find(|transfer| transfer.id == id)?;
+        (!std::mem::replace(&mut transfer.blocked, true)).then_some(BlockedReason::SourceNotReady)
+    }
+
+    /// Jobs whose last packet is due soon and needs a permit, each named once.
+    pub(crate) fn permits_wanted(&mut self) -> Vec<(JobId, Attempt)> {
+        let wanting = self.transfers.iter_mut().filter(|transfer| {
+            !transfer.permit_asked && transfer.sender.wants_permit(PERMIT_AHEAD_PACKETS)
+        });
+        wanting
+            .map(|transfer| {
+                transfer.permit_asked = true;
+                (transfer.job, transfer.attempt)
+            })
+            .collect()
+    }
+
+    /// The last packet of an attempt may go.
+    pub(crate) fn permit(&mut self, job: JobId, attempt: Attempt) {
+        if let Some(transfer) = self.of(job, attempt) {
+            transfer.sender.permit();
+        }
+    }
+
+    /// Takes an ack; says what is new. A transfer that has ended here may still be acked: old news.
+    pub(crate) fn ack(&mut self, ack: Ack) -> Result<Option<Received>, Violation> {
+        let Some(at) = self.position(ack.transfer)? else { return Ok(None) };
+        let transfer = &mut self.transfers[at];
+        let effect = transfer.sender.on_ack(ack.next_seq, ack.credit)?;
+        let bytes = transfer.sender.layout().bytes_below(transfer.sender.acked());
+        let received = Received { job: transfer.job, attempt: transfer.attempt, bytes };
+        Ok(match effect {
+            AckEffect::Stale => None,
+            AckEffect::Moved => Some(received),
+            AckEffect::Complete => {
+                self.end(at);
+                Some(received)
+            }
+        })
+    }
+
+    /// The agent does not take a transfer; says whether it was open.
+    pub(crate) fn refused(&mut self, refuse: &Refuse) -> Result<bool, Violation> {
+        let Some(at) = self.position(refuse.transfer)? else { return Ok(false) };
+        self.end(at);
+        Ok(true)
+    }
+
+    /// Ends the transfer of an attempt, if it is open.
+    pub(crate) fn drop_attempt(&mut self, job: JobId, attempt: Attempt) {
+        if let Some(at) = self.transfers.iter().position(|t| t.job == job && t.attempt == attempt) {
+            self.end(at);
+        }
+    }
+
+    /// Ends a transfer whose source failed; says of which attempt it was.
+    pub(crate) fn source_failed(&mut self, id: TransferId) -> Option<(JobId, Attempt)> {
+        let at = self.transfers.iter().position(|transfer| transfer.id == id)?;
+        let failed = (self.transfers[at].job, self.transfers[at].attempt);
+        self.end(at);
+        Some(failed)
+    }
+
+    /// Whether the agent owes an ack.
+    pub(crate) fn owes_ack(&self) -> bool {
+        self.transfers.iter().any(|transfer| transfer.sender.in_flight() > 0)
+    }
+
+    fn of(&mut self, job: JobId, attempt: Attempt) -> Option<&mut Transfer> {
+        self.transfers.iter_mut().find(|transfer| transfer.job == job && transfer.attempt == attempt)
+    }
+
+    fn position(&self, id: TransferId) -> Result<Option<usize>, Violation> {
+        if id.0 == 0 || id.0 > self.last_id {
+            return Err(Violation::NeverOpened { transfer: id });
+        }
+        Ok(self.transfers.iter().position(|transfer| transfer.id == id))
+    }
+
+    /// Order matters to nobody: age is in the ids. An idle session keeps no memory of its transfers.
+    fn end(&mut self, at: usize) {
+        self.transfers.swap_remove(at);
+        if self.transfers.is_empty() {
+            self.transfers = Vec::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use inkwire_protocol::ids::Sha256Digest;
+    use inkwire_protocol::printer::{Delivery, JobOptions};
+
+    fn job(n: u128) -> JobId {
+        JobId::from_uuid(uuid::Uuid::from_u128(n))
+    }
+
+    fn wanted(n: u128, printer: u16, priority: u8, packets: u64, permitted: bool) -> OpenTransfer {
+        let open = Open {
+            transfer: TransferId(0),
+            job: job(n),
+            attempt: Attempt(1),
+            printer: PrinterNumber(printer),
+            bytes: packets * 1024,
+            packet_bytes: 1024,
+            next_seq: 0,
+            sha256: Sha256Digest::of(b""),
+            format: "text/plain".into(),
+            title: String::new(),
+            delivery: Delivery::Spool,
+            qty: 1,
+            options: JobOptions::default(),
+            priority,
+            accepted_ms: 0,
+            expires_ms: None,
+        };
+        OpenTransfer { open, source: Arc::new(Source::Inline(Bytes::new())), permitted }
+    }
+
+    fn send(outbound: &mut Outbound) -> Option<(u32, u32)> {
+        let due = outbound.due()?;
+        outbound.sent(due.transfer);
+        Some((due.transfer.0, due.slice.seq))
+    }
+
+    fn ack(transfer: u32, next_seq: u32, credit: u32) -> Ack {
+        Ack { transfer: TransferId(transfer), next_seq, credit }
+    }
+
+    #[test]
+    fn printers_take_turns_and_priority_goes_first_within_one() {
+        let mut outbound = Outbound::default();
+        for (n, printer, priority) in [(1, 1, 50), (2, 2, 50), (3, 2, 90), (4, 2, 90)] {
+            outbound.open(wanted(n, printer, priority, 2, true)).unwrap();
+        }
+        let order: Vec<_> = std::iter::from_fn(|| send(&mut outbound)).collect();
+        assert_eq!(order, [(1, 0), (3, 0), (1, 1), (3, 1), (4, 0), (4, 1), (2, 0), (2, 1)]);
+        assert!(!outbound.has_due() && outbound.owes_ack());
+    }
+
+    #[test]
+    fn the_last_packet_waits_for_its_permit_which_is_asked_for_once_and_ahead() {
+        let mut outbound = Outbound::default();
+        let packets = u64::from(PERMIT_AHEAD_PACKETS) + 1;
+        outbound.open(wanted(1, 1, 50, packets, false)).unwrap();
+        assert_eq!(outbound.permits_wanted(), []);
+        send(&mut outbound).unwrap();
+        assert_eq!(outbound.permits_wanted(), [(job(1), Attempt(1))]);
+        assert_eq!(outbound.permits_wanted(), []);
+        while send(&mut outbound).is_some() {}
+        outbound.permit(job(1), Attempt(2));
+        assert!(!outbound.has_due());
+        outbound.permit(job(1), Attempt(1));
+        assert_eq!(send(&mut outbound), Some((1, PERMIT_AHEAD_PACKETS)));
+    }
+
+    #[test]
+    fn acks_move_credit_and_end_the_transfer() {
+        let mut outbound = Outbound::default();
+        outbound.open(wanted(1, 1, 50, 100, true)).unwrap();
+        let sent = std::iter::from_fn(|| send(&mut outbound)).count();
+        assert_eq!(sent, 64, "the initial credit");
+        let received = outbound.ack(ack(1, 64, 100)).unwrap().unwrap();
+        assert_eq!(received.bytes, 64 * 1024);
+        assert_eq!(outbound.ack(ack(1, 60, 10)), Ok(None));
+        while send(&mut outbound).is_some() {}
+        assert_eq!(outbound.ack(ack(1, 100, 0)).unwrap().unwrap().bytes, 100 * 1024);
+        assert!(!outbound.is_open(TransferId(1)) && !outbound.owes_ack());
+        assert_eq!(outbound.ack(ack(1, 100, 0)), Ok(None), "old news");
+    }
+
+    #[test]
+    fn nonsense_is_a_violation() {
+        let mut outbound = Outbound::default();
+        outbound.open(wanted(1, 1, 50, 4, true)).unwrap();
+        assert!(matches!(outbound.ack(ack(2, 0, 0)), Err(Violation::NeverOpened { .. })));
+        assert!(matches!(outbound.ack(ack(0, 0, 0)), Err(Violation::NeverOpened { .. })));
+        assert!(matches!(outbound.ack(ack(1, 1, 0)), Err(Violation::AckBeyondSent { .. })));
+    }
+
+    #[test]
+    fn a_dropped_or_reopened_attempt_sends_nothing_more() {
+        let mut outbound = Outbound::default();
+        outbound.open(wanted(1, 1, 50, 4, true)).unwrap();
+        assert_eq!(outbound.open(wanted(1, 1, 50, 4, true)).unwrap().transfer, TransferId(2));
+        assert_eq!(send(&mut outbound), Some((2, 0)));
+        outbound.drop_attempt(job(1), Attempt(1));
+        assert!(!outbound.has_due() && !outbound.owes_ack());
+    }
+
+    #[test]
+    fn a_slow_source_is_told_once_a_packet() {
+        let mut outbound = Outbound::default();
+        outbound.open(wanted(1, 1, 50, 4, true)).unwrap();
+        assert_eq!(outbound.source_slow(TransferId(1)), Some(BlockedReason::SourceNotReady));
+        assert_eq!(outbound.source_slow(TransferId(1)), None);
+        outbound.sent(TransferId(1));
+        assert_eq!(outbound.source_slow(TransferId(1)), Some(BlockedReason::SourceNotReady));
+    }
+
+    #[test]
+    fn so_many_are_open_at_once() {
+        let mut outbound = Outbound::default();
+        for n in 0..MAX_OPEN_TRANSFERS {
+            outbound.open(wanted(n as u128, 1, 50, 1, true)).unwrap();
+        }
+        assert_eq!(outbound.open(wanted(9999, 1, 50, 1, true)), Err(OpenError::TooMany));
+    }
+}

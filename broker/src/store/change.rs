@@ -1,0 +1,249 @@
+//! What can be changed, and how a commit answers.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use inkwire_protocol::ids::{
+    AccountId, AgentId, Attempt, DocumentId, Epoch, EventOffset, FactSeq, InstanceId, JobId, KeyId,
+    PrinterId, Sha256Digest, SpoolId, StoreEpoch, UserId,
+};
+use inkwire_protocol::printer::PrinterInfo;
+use serde_json::Value;
+
+use super::rows::{AccountRow, AgentRow, JobRow, KeyRow, UserRow};
+
+/// One change. What it answers stands behind the arrow; `Done` where nothing is said.
+#[derive(Debug, Clone)]
+pub(crate) enum Change {
+    /// A new tenant; a name that is taken is [`CommitError::Exists`].
+    CreateAccount(AccountRow),
+    /// A new person; likewise.
+    CreateUser(UserRow),
+    /// A one-time sign-in link, of which only the hash is kept.
+    CreateSignIn { user: UserId, hash: Sha256Digest, expires_ms: u64 },
+    /// Uses a sign-in link -> `User`; [`CommitError::NotFound`] where it is unknown, used or expired.
+    UseSignIn { hash: Sha256Digest, at_ms: u64 },
+    /// A new API key.
+    CreateKey(KeyRow),
+    /// Revokes a key (again is fine).
+    RevokeKey { account: AccountId, key: KeyId, at_ms: u64 },
+    /// A one-use enrolment token, of which only the hash is kept.
+    CreateEnrolment { account: AccountId, hash: Sha256Digest, created_ms: u64, expires_ms: u64 },
+    /// A paired agent -> `Agent`. With an enrolment hash the token is used up and names the account.
+    PairAgent(Box<NewAgent>),
+    /// Revokes an agent -> `Done`; its jobs are for [`crate::jobs`] to sort out.
+    RevokeAgent { account: AccountId, agent: AgentId, at_ms: u64 },
+    /// Ends the quarantine of a cloned identity: whichever PC dials next is the one.
+    ReleaseAgent { account: AccountId, agent: AgentId, at_ms: u64 },
+    /// A session wants to begin -> `Begun`. One atomic change: every rule of DESIGN §3 and §4 on dial numbers, clones, spools and
+    /// restored stores is applied in it.
+    BeginSession(Box<BeginSession>),
+    /// A session has ended; changes nothing but an event where a newer one has begun.
+    EndSession { account: AccountId, agent: AgentId, epoch: Epoch, at_ms: u64, reason: String },
+    /// An agent's printers changed; nothing where the epoch is an older one -> `Printers`.
+    UpdatePrinters {
+        account: AccountId,
+        agent: AgentId,
+        epoch: Epoch,
+        printers: Vec<PrinterInfo>,
+        at_ms: u64,
+    },
+    /// An agent has repeated its ledger for this incarnation of the store.
+    Reconciled { agent: AgentId, store_epoch: StoreEpoch },
+    /// Every job of a lost spool is sorted out.
+    SpoolLossHandled { agent: AgentId, spool: SpoolId },
+    /// A new job -> `Job`, with its number; or [`CommitError::Duplicate`] / [`CommitError::OtherRequest`] by its idempotency key.
+    CreateJob(Box<NewJob>),
+    /// A job stands differently -> `Job`, or [`CommitError::Conflict`].
+    UpdateJob(Box<UpdateJob>),
+    /// A job's document is whole: its bytes are in the row or in its file.
+    StoreDocument { document: DocumentId, bytes: u64, sha256: Sha256Digest, inline: Option<Bytes> },
+    /// A fact was taken -> `Fact`. Idempotent by (job, attempt, fact_seq); a fact of an unknown job only counts.
+    AcceptFact(AcceptFact),
+    /// An event of its own.
+    Event { account: AccountId, event: NewEvent },
+    /// Retention -> `Swept`: documents of jobs that ended before `documents_before_ms`, then rows of jobs and events before
+    /// `jobs_before_ms`, at most `limit` of each. Uncertain jobs are not touched.
+    Sweep { documents_before_ms: u64, jobs_before_ms: u64, now_ms: u64, limit: u32 },
+}
+
+/// An agent to be.
+#[derive(Debug, Clone)]
+pub(crate) struct NewAgent {
+    pub(crate) id: AgentId,
+    /// The account that approved it; none where an enrolment token names it.
+    pub(crate) account: Option<AccountId>,
+    /// SHA-256 of the enrolment token.
+    pub(crate) enrolment: Option<Sha256Digest>,
+    pub(crate) public_key: [u8; 32],
+    pub(crate) name: String,
+    pub(crate) hostname: String,
+    pub(crate) os: String,
+    pub(crate) version: String,
+    pub(crate) at_ms: u64,
+}
+
+/// A session that wants to begin.
+#[derive(Debug, Clone)]
+pub(crate) struct BeginSession {
+    pub(crate) agent: AgentId,
+    /// `n` of the dial token, whose signature was checked.
+    pub(crate) dial_n: u64,
+    pub(crate) instance: InstanceId,
+    pub(crate) spool: SpoolId,
+    pub(crate) ledger_seq: u64,
+    pub(crate) facts_acked: u64,
+    /// Digest of the session token that the agent presented.
+    pub(crate) presented: Option<Sha256Digest>,
+    /// Digest of the session token that `welcome` will carry: the presented one again where it is the agent's, a new one otherwise.
+    pub(crate) token: Sha256Digest,
+    pub(crate) hostname: String,
+    pub(crate) os: String,
+    pub(crate) version: String,
+    pub(crate) observed_endpoint: SocketAddr,
+    pub(crate) local_endpoint: Option<SocketAddr>,
+    pub(crate) printers: Vec<PrinterInfo>,
+    pub(crate) at_ms: u64,
+}
+
+/// How a wish to begin a session ended. Only `Started` is a session; the others close the connection with their code.
+#[derive(Debug, Clone)]
+pub(crate) enum Begun {
+    Started(Box<Started>),
+    /// The dial token was used before, or a newer one was.
+    Replayed,
+    /// The agent was revoked, or there is no such agent.
+    Revoked,
+    /// Two PCs use the identity: this one and the live session, if any, are to be closed.
+    Clone,
+}
+
+/// A session that has begun.
+#[derive(Debug, Clone)]
+pub(crate) struct Started {
+    /// The agent as it stands now.
+    pub(crate) agent: AgentRow,
+    /// The incarnation of the store, which may have changed with this very commit.
+    pub(crate) store_epoch: StoreEpoch,
+    /// The presented token was this agent's last one.
+    pub(crate) resumed: bool,
+    /// Another spool, or an older one than was last seen.
+    pub(crate) spool_lost: bool,
+    /// Its ledger must be repeated before anything new is dispatched.
+    pub(crate) reconciling: bool,
+    /// Its endpoint before, where it is another one now.
+    pub(crate) moved_from: Option<SocketAddr>,
+}
+
+/// An event to be logged; the store numbers it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct NewEvent {
+    pub(crate) at_ms: u64,
+    pub(crate) kind: &'static str,
+    pub(crate) job: Option<JobId>,
+    pub(crate) agent: Option<AgentId>,
+    pub(crate) printer: Option<PrinterId>,
+    pub(crate) data: Value,
+}
+
+/// A job to be.
+#[derive(Debug, Clone)]
+pub(crate) struct NewJob {
+    /// Its number and rev are the store's to give.
+    pub(crate) row: JobRow,
+    pub(crate) document: NewDocument,
+    pub(crate) idempotency: Option<Idempotency>,
+    pub(crate) events: Vec<NewEvent>,
+}
+
+/// The document of a new job.
+#[derive(Debug, Clone)]
+pub(crate) enum NewDocument {
+    /// Small enough for the row.
+    Inline(Bytes),
+    /// Already whole in its file.
+    File,
+    /// Still to come.
+    Upload,
+}
+
+/// What makes a repeated request the same one.
+#[derive(Debug, Clone)]
+pub(crate) struct Idempotency {
+    pub(crate) key: String,
+    /// Over the whole request, the document's digest included.
+    pub(crate) request: Sha256Digest,
+    pub(crate) expires_ms: u64,
+}
+
+/// A job that is to stand differently.
+#[derive(Debug, Clone)]
+pub(crate) struct UpdateJob {
+    /// The row as it shall be; `row.job.rev` is the rev that it was derived from.
+    pub(crate) row: JobRow,
+    pub(crate) events: Vec<NewEvent>,
+}
+
+/// A fact that is to be taken.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AcceptFact {
+    pub(crate) agent: AgentId,
+    pub(crate) job: JobId,
+    pub(crate) attempt: Attempt,
+    pub(crate) fact_seq: FactSeq,
+    pub(crate) ledger_seq: u64,
+}
+
+/// What a change answered.
+#[derive(Debug, Clone)]
+pub(crate) enum Outcome {
+    Done,
+    User(Box<UserRow>),
+    Agent(Box<AgentRow>),
+    Begun(Begun),
+    /// The printers' ids in the order of their numbers, and whether anything was changed.
+    Printers {
+        changed: bool,
+    },
+    /// The row as it stands, and the offset of its last event.
+    Job {
+        row: Box<JobRow>,
+        last_event: Option<EventOffset>,
+    },
+    /// How many facts of the agent were taken in all; `news` is false for a repeated one.
+    Fact {
+        facts_acked: u64,
+        news: bool,
+    },
+    /// Files that have no row any more and may be removed now; `more` where the limit was reached.
+    Swept {
+        files: Vec<(AccountId, DocumentId)>,
+        more: bool,
+    },
+}
+
+/// Why nothing was changed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(crate) enum CommitError {
+    /// Somebody changed the job in between: this is how it stands now.
+    #[error("job {} was changed in between", .0.job.id)]
+    Conflict(Box<JobRow>),
+    /// The idempotency key made this job before, from the same request.
+    #[error("the idempotency key made job {} before", .0.job.id)]
+    Duplicate(Box<JobRow>),
+    /// The idempotency key made this job before, from another request.
+    #[error("the idempotency key was used for another request, which made job {0}")]
+    OtherRequest(JobId),
+    /// No such thing, or it is another account's.
+    #[error("no such {0}")]
+    NotFound(&'static str),
+    /// The name is taken.
+    #[error("there is already {0} of this name")]
+    Exists(&'static str),
+    /// The store has failed or is closed; the process is about to end.
+    #[error("the store has stopped")]
+    Stopped,
+    /// The engine refused it; the cause is in the log.
+    #[error("the store refused a change: {0}")]
+    Engine(String),
+}

@@ -1,0 +1,139 @@
+//! The store: everything that must outlive the process.
+//!
+//! ```text
+//!  callers ── Vec<Change> ──▶ one writer, group commit ──▶ Outcome of each change, after the commit
+//!          ── queries ──────▶ readers on their own connections
+//! ```
+//!
+//! [`Store`] is one trait, so that the engine can be another one later: nothing in it assumes one process. Every query
+//! takes the account, and an unknown and a foreign id answer alike (`None`). Where a query takes no account, its doc
+//! says who asks.
+
+mod change;
+#[cfg(test)]
+pub(crate) mod fixtures;
+mod rows;
+mod session_rules;
+mod sqlite;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use inkwire_protocol::app::{EndpointChange, Event, JobList};
+use inkwire_protocol::ids::{
+    AccountId, AgentId, DocumentId, EventOffset, JobId, PrinterId, Sha256Digest, StoreEpoch,
+};
+
+pub(crate) use change::{
+    AcceptFact, BeginSession, Begun, Change, CommitError, Idempotency, NewAgent, NewDocument, NewEvent,
+    NewJob, Outcome, Started, UpdateJob,
+};
+pub(crate) use rows::{
+    AccountRow, AgentRow, DocumentContent, EventBounds, JobRow, KeyRow, PrinterRow, UserRow,
+};
+pub(crate) use sqlite::{OpenError, SqliteStore};
+
+/// The store as everybody holds it.
+pub(crate) type SharedStore = Arc<dyn Store>;
+
+/// A query that failed. The caller can only give up and say `internal`; the cause is in the log.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the store cannot be read: {0}")]
+pub(crate) struct ReadError(pub(crate) String);
+
+/// Rows in, rows out.
+#[async_trait]
+pub(crate) trait Store: std::fmt::Debug + Send + Sync + 'static {
+    /// Commits `changes` all or none, and answers only after they are on stable storage: one [`Outcome`] a change, in
+    /// their order. Callers' commits are gathered into one write, but none spoils another's.
+    async fn commit(&self, changes: Vec<Change>) -> Result<Vec<Outcome>, CommitError>;
+
+    /// The incarnation of this store; changes when it turns out to be a restored copy.
+    fn store_epoch(&self) -> StoreEpoch;
+
+    /// Waits until the store has failed for good (a COMMIT or fsync failed) and says why. The process must end then: nothing is
+    /// retried, because nobody knows what is on the disk.
+    async fn failed(&self) -> String;
+
+    /// Wakes with an account id whenever events of it were committed. Slow receivers lag and then look at every account they serve.
+    fn wakeups(&self) -> tokio::sync::broadcast::Receiver<AccountId>;
+
+    /// All accounts, by name (admin).
+    async fn accounts(&self) -> Result<Vec<AccountRow>, ReadError>;
+    /// One account.
+    async fn account(&self, account: AccountId) -> Result<Option<AccountRow>, ReadError>;
+    /// The account of this name (admin).
+    async fn account_named(&self, name: &str) -> Result<Option<AccountRow>, ReadError>;
+    /// The users of an account, by name.
+    async fn users(&self, account: AccountId) -> Result<Vec<UserRow>, ReadError>;
+    /// The keys of an account, newest first, revoked ones too.
+    async fn keys(&self, account: AccountId) -> Result<Vec<KeyRow>, ReadError>;
+    /// The key of this secret, by its SHA-256; also revoked and expired ones (authentication decides).
+    async fn key_by_hash(&self, hash: Sha256Digest) -> Result<Option<KeyRow>, ReadError>;
+
+    /// All agents of an account, by name.
+    async fn agents(&self, account: AccountId) -> Result<Vec<AgentRow>, ReadError>;
+    /// One agent.
+    async fn agent(&self, account: AccountId, agent: AgentId) -> Result<Option<AgentRow>, ReadError>;
+    /// One agent by its id alone: only for the dial, where the id comes from a token that its key must have signed.
+    async fn dialling_agent(&self, agent: AgentId) -> Result<Option<AgentRow>, ReadError>;
+    /// Where an agent was seen, newest first.
+    async fn endpoint_changes(
+        &self,
+        account: AccountId,
+        agent: AgentId,
+        limit: u32,
+    ) -> Result<Vec<EndpointChange>, ReadError>;
+
+    /// All printers of an account, by agent and number, with their count of waiting jobs.
+    async fn printers(&self, account: AccountId) -> Result<Vec<PrinterRow>, ReadError>;
+    /// One printer.
+    async fn printer(&self, account: AccountId, printer: PrinterId) -> Result<Option<PrinterRow>, ReadError>;
+    /// The printers of this name (several agents may use the same one).
+    async fn printers_named(&self, account: AccountId, name: &str) -> Result<Vec<PrinterRow>, ReadError>;
+    /// The printers of one agent, gone ones too (dispatch).
+    async fn agent_printers(&self, agent: AgentId) -> Result<Vec<PrinterRow>, ReadError>;
+
+    /// One job.
+    async fn job(&self, account: AccountId, job: JobId) -> Result<Option<JobRow>, ReadError>;
+    /// A page of jobs, newest first; `limit` of the filter must be set by the caller.
+    async fn jobs(&self, account: AccountId, filter: &JobList) -> Result<Vec<JobRow>, ReadError>;
+    /// The events of one job, oldest first.
+    async fn job_events(&self, account: AccountId, job: JobId) -> Result<Vec<Event>, ReadError>;
+    /// At most `limit` events after `offset`, oldest first, without gaps.
+    async fn events_after(
+        &self,
+        account: AccountId,
+        offset: EventOffset,
+        limit: u32,
+    ) -> Result<Vec<Event>, ReadError>;
+    /// The ends of an account's log.
+    async fn event_bounds(&self, account: AccountId) -> Result<EventBounds, ReadError>;
+
+    /// One job by its id alone: only for facts, where the dispatcher then checks that the job is the agent's.
+    async fn agent_job(&self, agent: AgentId, job: JobId) -> Result<Option<JobRow>, ReadError>;
+    /// Every job that the agent may have something of: `sending` to `stopped`, and `held` or `uncertain` ones (dispatch).
+    async fn agent_open_jobs(&self, agent: AgentId) -> Result<Vec<JobRow>, ReadError>;
+    /// Every job of the agent that has not ended (an agent is revoked).
+    async fn agent_unended_jobs(&self, agent: AgentId) -> Result<Vec<JobRow>, ReadError>;
+    /// The first `limit` pending jobs of a printer in queue order, with their small documents (dispatch).
+    async fn pending_heads(
+        &self,
+        printer: PrinterId,
+        limit: u32,
+    ) -> Result<Vec<(JobRow, DocumentContent)>, ReadError>;
+    /// A job's document, for dispatch and for reprints.
+    async fn document(
+        &self,
+        account: AccountId,
+        document: DocumentId,
+    ) -> Result<Option<DocumentContent>, ReadError>;
+    /// Unended jobs that expire at or before `now_ms` and were not asked to, soonest first, and the next expiry after them.
+    async fn expiring(&self, now_ms: u64, limit: u32) -> Result<(Vec<JobRow>, Option<u64>), ReadError>;
+    /// Uncertain jobs whose policy is not to wait (dispatch, at start).
+    async fn undecided(&self, limit: u32) -> Result<Vec<JobRow>, ReadError>;
+    /// Documents that have a file, for the sweep at start: (account, document).
+    async fn document_files(&self) -> Result<Vec<(AccountId, DocumentId)>, ReadError>;
+}

@@ -1,0 +1,148 @@
+//! What the store keeps, as its callers see it.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use inkwire_protocol::app::{Job, Scope};
+use inkwire_protocol::ids::{
+    AccountId, AgentId, Attempt, DocumentId, Epoch, EventOffset, FactSeq, InstanceId, KeyId, PrinterId,
+    Sha256Digest, SpoolId, StoreEpoch, UserId,
+};
+use inkwire_protocol::job::Standing;
+use inkwire_protocol::printer::PrinterInfo;
+
+/// A tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AccountRow {
+    pub(crate) id: AccountId,
+    /// Unique in the broker.
+    pub(crate) name: String,
+    pub(crate) created_ms: u64,
+}
+
+/// A person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct UserRow {
+    pub(crate) id: UserId,
+    pub(crate) account: AccountId,
+    /// Unique in the account.
+    pub(crate) name: String,
+    pub(crate) role: Scope,
+    pub(crate) created_ms: u64,
+}
+
+/// An API key; of its secret only the SHA-256 is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct KeyRow {
+    pub(crate) id: KeyId,
+    pub(crate) account: AccountId,
+    pub(crate) name: String,
+    pub(crate) hash: Sha256Digest,
+    pub(crate) scope: Scope,
+    pub(crate) created_ms: u64,
+    pub(crate) expires_ms: Option<u64>,
+    pub(crate) revoked_ms: Option<u64>,
+}
+
+/// An agent.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct AgentRow {
+    pub(crate) id: AgentId,
+    pub(crate) account: AccountId,
+    /// Ed25519, 32 bytes.
+    pub(crate) public_key: [u8; 32],
+    pub(crate) name: String,
+    pub(crate) hostname: String,
+    pub(crate) os: String,
+    pub(crate) version: String,
+    /// The number of the last dial that began a session.
+    pub(crate) dial_n: u64,
+    pub(crate) epoch: Epoch,
+    /// Digest of the session token that was handed out last.
+    pub(crate) token: Option<Sha256Digest>,
+    /// The newest instance, and the one before it.
+    pub(crate) instances: Vec<InstanceId>,
+    pub(crate) spool: Option<SpoolId>,
+    pub(crate) ledger_seq: u64,
+    /// Facts of this agent that were taken in all.
+    pub(crate) facts_acked: u64,
+    /// The incarnation of the store that its ledger was last reconciled with.
+    pub(crate) reconciled: Option<StoreEpoch>,
+    /// Its spool was lost and its jobs are not all sorted out yet.
+    pub(crate) spool_lost: bool,
+    /// Two PCs use its identity.
+    pub(crate) clone: bool,
+    pub(crate) revoked_ms: Option<u64>,
+    pub(crate) observed_endpoint: Option<SocketAddr>,
+    pub(crate) local_endpoint: Option<SocketAddr>,
+    /// When the last session began.
+    pub(crate) connected_ms: Option<u64>,
+    /// When the last session began or ended.
+    pub(crate) last_seen_ms: Option<u64>,
+    pub(crate) created_ms: u64,
+}
+
+/// A printer.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct PrinterRow {
+    pub(crate) id: PrinterId,
+    pub(crate) account: AccountId,
+    pub(crate) agent: AgentId,
+    pub(crate) agent_name: String,
+    /// Its name in the account; the agent's name for it unless renamed.
+    pub(crate) name: String,
+    pub(crate) info: PrinterInfo,
+    /// Whether the agent still has it.
+    pub(crate) present: bool,
+    /// Jobs that have not ended.
+    pub(crate) queued_jobs: u64,
+}
+
+/// A job, with what only the broker needs to know of it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct JobRow {
+    pub(crate) account: AccountId,
+    /// As the account sees it; `job.rev` guards changes.
+    pub(crate) job: Job,
+    pub(crate) document: DocumentId,
+    /// Packet size of the upload while `incoming`, of the current attempt afterwards.
+    pub(crate) packet_bytes: u32,
+    /// The app wants it held once it is accepted.
+    pub(crate) hold: bool,
+    /// The last fact that was taken.
+    pub(crate) last_fact: Option<(Attempt, FactSeq)>,
+    /// How often its bytes arrived damaged.
+    pub(crate) corrupt: u32,
+}
+
+impl JobRow {
+    /// What the transition function needs.
+    pub(crate) fn standing(&self) -> Standing {
+        Standing {
+            state: self.job.state,
+            attempt: self.job.attempt,
+            may_print: self.job.may_print,
+            request: self.job.request,
+        }
+    }
+}
+
+/// Where a document's bytes are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum DocumentContent {
+    /// In the row.
+    Inline(Bytes),
+    /// In its file under `documents/`.
+    File,
+    /// Not here (yet, or any more).
+    Absent,
+}
+
+/// The ends of an account's event log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct EventBounds {
+    /// The oldest event still there; one more than `newest` in an empty log.
+    pub(crate) oldest: EventOffset,
+    /// The newest event; 0 before the first.
+    pub(crate) newest: EventOffset,
+}

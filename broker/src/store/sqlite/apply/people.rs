@@ -1,0 +1,118 @@
+//! Accounts, users, keys and one-time tokens.
+
+use inkwire_protocol::ids::{AccountId, KeyId, Sha256Digest, UserId};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, params};
+
+use super::super::map;
+use super::Fail;
+use crate::store::{AccountRow, CommitError, KeyRow, Outcome, UserRow};
+
+/// Says `Exists` where a unique name or key is taken, and `NotFound` where a parent is missing.
+pub(super) fn inserted(
+    result: rusqlite::Result<usize>,
+    what: &'static str,
+    parent: &'static str,
+) -> Result<Outcome, Fail> {
+    use rusqlite::ffi::{
+        SQLITE_CONSTRAINT_FOREIGNKEY, SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE,
+    };
+    match result {
+        Ok(_) => Ok(Outcome::Done),
+        Err(rusqlite::Error::SqliteFailure(error, _)) if error.code == ErrorCode::ConstraintViolation => {
+            Err(match error.extended_code {
+                SQLITE_CONSTRAINT_FOREIGNKEY => CommitError::NotFound(parent).into(),
+                SQLITE_CONSTRAINT_UNIQUE | SQLITE_CONSTRAINT_PRIMARYKEY => CommitError::Exists(what).into(),
+                _ => Fail::Sql(rusqlite::Error::SqliteFailure(error, None)),
+            })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) fn create_account(db: &Connection, row: &AccountRow) -> Result<Outcome, Fail> {
+    let mut insert = db.prepare_cached("INSERT INTO accounts (id, name, created_ms) VALUES (?1, ?2, ?3)")?;
+    inserted(insert.execute(params![row.id.uuid(), row.name, row.created_ms]), "an account", "account")
+}
+
+pub(super) fn create_user(db: &Connection, row: &UserRow) -> Result<Outcome, Fail> {
+    let role = map::keyword(&row.role)?;
+    let mut insert = db.prepare_cached(
+        "INSERT INTO users (id, account, name, role, created_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+    )?;
+    let values = params![row.id.uuid(), row.account.uuid(), row.name, role, row.created_ms];
+    inserted(insert.execute(values), "a user", "account")
+}
+
+pub(super) fn create_sign_in(
+    db: &Connection,
+    user: UserId,
+    hash: Sha256Digest,
+    expires_ms: u64,
+) -> Result<Outcome, Fail> {
+    let mut insert =
+        db.prepare_cached("INSERT INTO sign_ins (hash, user, expires_ms) VALUES (?1, ?2, ?3)")?;
+    inserted(insert.execute(params![hash.as_bytes(), user.uuid(), expires_ms]), "a link", "user")
+}
+
+pub(super) fn use_sign_in(db: &Connection, hash: Sha256Digest, at_ms: u64) -> Result<Outcome, Fail> {
+    let user = db
+        .prepare_cached(
+            "SELECT u.* FROM sign_ins s JOIN users u ON u.id = s.user WHERE s.hash = ?1 AND s.expires_ms > ?2",
+        )?
+        .query_row(params![hash.as_bytes(), at_ms], map::user)
+        .optional()?;
+    // Used or over: either way it is gone, and with it everything that is over.
+    db.prepare_cached("DELETE FROM sign_ins WHERE hash = ?1 OR expires_ms <= ?2")?
+        .execute(params![hash.as_bytes(), at_ms])?;
+    match user {
+        Some(user) => Ok(Outcome::User(Box::new(user))),
+        None => Err(CommitError::NotFound("sign-in link").into()),
+    }
+}
+
+pub(super) fn create_key(db: &Connection, row: &KeyRow) -> Result<Outcome, Fail> {
+    let scope = map::keyword(&row.scope)?;
+    let mut insert = db.prepare_cached(
+        "INSERT INTO api_keys (id, account, name, hash, scope, created_ms, expires_ms, revoked_ms)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+    )?;
+    let values = params![
+        row.id.uuid(),
+        row.account.uuid(),
+        row.name,
+        row.hash.as_bytes(),
+        scope,
+        row.created_ms,
+        row.expires_ms,
+        row.revoked_ms
+    ];
+    inserted(insert.execute(values), "a key", "account")
+}
+
+pub(super) fn revoke_key(
+    db: &Connection,
+    account: AccountId,
+    key: KeyId,
+    at_ms: u64,
+) -> Result<Outcome, Fail> {
+    let rows = db
+        .prepare_cached(
+            "UPDATE api_keys SET revoked_ms = coalesce(revoked_ms, ?3) WHERE id = ?1 AND account = ?2",
+        )?
+        .execute(params![key.uuid(), account.uuid(), at_ms])?;
+    if rows == 0 { Err(CommitError::NotFound("key").into()) } else { Ok(Outcome::Done) }
+}
+
+pub(super) fn create_enrolment(
+    db: &Connection,
+    account: AccountId,
+    hash: Sha256Digest,
+    created_ms: u64,
+    expires_ms: u64,
+) -> Result<Outcome, Fail> {
+    let mut insert = db.prepare_cached(
+        "INSERT INTO enrolments (hash, account, created_ms, expires_ms) VALUES (?1, ?2, ?3, ?4)",
+    )?;
+    let values = params![hash.as_bytes(), account.uuid(), created_ms, expires_ms];
+    inserted(insert.execute(values), "an enrolment token", "account")
+}

@@ -1,0 +1,304 @@
+//! The queries.
+
+use async_trait::async_trait;
+use inkwire_protocol::app::{EndpointChange, Event, JobList};
+use inkwire_protocol::ids::{
+    AccountId, AgentId, DocumentId, EventOffset, JobId, PrinterId, Sha256Digest, StoreEpoch,
+};
+use rusqlite::{Connection, OptionalExtension as _, Params, Result, Row, params};
+use tokio::sync::broadcast;
+
+use super::{SqliteStore, events, map};
+use crate::store::{
+    AccountRow, AgentRow, Change, CommitError, DocumentContent, EventBounds, JobRow, KeyRow, Outcome,
+    PrinterRow, ReadError, Store, UserRow,
+};
+
+const PRINTERS: &str = "SELECT p.*, a.name AS agent_name,
+    (SELECT count(*) FROM jobs j WHERE j.printer = p.id AND j.ended_ms IS NULL) AS queued
+    FROM printers p JOIN agents a ON a.id = p.agent";
+
+/// All rows of a query.
+pub(super) fn all<T>(
+    db: &Connection,
+    sql: &str,
+    values: impl Params,
+    map: fn(&Row<'_>) -> Result<T>,
+) -> Result<Vec<T>> {
+    db.prepare_cached(sql)?.query_map(values, map)?.collect()
+}
+
+/// The row of a query, if there is one.
+pub(super) fn one<T>(
+    db: &Connection,
+    sql: &str,
+    values: impl Params,
+    map: fn(&Row<'_>) -> Result<T>,
+) -> Result<Option<T>> {
+    db.prepare_cached(sql)?.query_row(values, map).optional()
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn commit(&self, changes: Vec<Change>) -> std::result::Result<Vec<Outcome>, CommitError> {
+        self.write(changes).await
+    }
+
+    fn store_epoch(&self) -> StoreEpoch {
+        *self.shared.store_epoch.borrow()
+    }
+
+    async fn failed(&self) -> String {
+        let mut failed = self.shared.failed.subscribe();
+        match failed.wait_for(Option::is_some).await {
+            Ok(why) => why.clone().unwrap_or_default(),
+            Err(_) => "the store is closed".to_owned(),
+        }
+    }
+
+    fn wakeups(&self) -> broadcast::Receiver<AccountId> {
+        self.shared.wakeups.subscribe()
+    }
+
+    async fn accounts(&self) -> std::result::Result<Vec<AccountRow>, ReadError> {
+        self.readers.read(|db| all(db, "SELECT * FROM accounts ORDER BY name", [], map::account)).await
+    }
+
+    async fn account(&self, account: AccountId) -> std::result::Result<Option<AccountRow>, ReadError> {
+        let sql = "SELECT * FROM accounts WHERE id = ?1";
+        self.readers.read(move |db| one(db, sql, [account.uuid()], map::account)).await
+    }
+
+    async fn account_named(&self, name: &str) -> std::result::Result<Option<AccountRow>, ReadError> {
+        let name = name.to_owned();
+        self.readers
+            .read(move |db| one(db, "SELECT * FROM accounts WHERE name = ?1", [name], map::account))
+            .await
+    }
+
+    async fn users(&self, account: AccountId) -> std::result::Result<Vec<UserRow>, ReadError> {
+        let sql = "SELECT * FROM users WHERE account = ?1 ORDER BY name";
+        self.readers.read(move |db| all(db, sql, [account.uuid()], map::user)).await
+    }
+
+    async fn keys(&self, account: AccountId) -> std::result::Result<Vec<KeyRow>, ReadError> {
+        let sql = "SELECT * FROM api_keys WHERE account = ?1 ORDER BY created_ms DESC, id DESC";
+        self.readers.read(move |db| all(db, sql, [account.uuid()], map::key)).await
+    }
+
+    async fn key_by_hash(&self, hash: Sha256Digest) -> std::result::Result<Option<KeyRow>, ReadError> {
+        let sql = "SELECT * FROM api_keys WHERE hash = ?1";
+        self.readers.read(move |db| one(db, sql, [hash.as_bytes()], map::key)).await
+    }
+
+    async fn agents(&self, account: AccountId) -> std::result::Result<Vec<AgentRow>, ReadError> {
+        let sql = "SELECT * FROM agents WHERE account = ?1 ORDER BY name, id";
+        self.readers.read(move |db| all(db, sql, [account.uuid()], map::agent)).await
+    }
+
+    async fn agent(
+        &self,
+        account: AccountId,
+        agent: AgentId,
+    ) -> std::result::Result<Option<AgentRow>, ReadError> {
+        let sql = "SELECT * FROM agents WHERE id = ?1 AND account = ?2";
+        self.readers.read(move |db| one(db, sql, [agent.uuid(), account.uuid()], map::agent)).await
+    }
+
+    async fn dialling_agent(&self, agent: AgentId) -> std::result::Result<Option<AgentRow>, ReadError> {
+        let sql = "SELECT * FROM agents WHERE id = ?1";
+        self.readers.read(move |db| one(db, sql, [agent.uuid()], map::agent)).await
+    }
+
+    async fn endpoint_changes(
+        &self,
+        account: AccountId,
+        agent: AgentId,
+        limit: u32,
+    ) -> std::result::Result<Vec<EndpointChange>, ReadError> {
+        let sql =
+            "SELECT * FROM endpoint_changes WHERE agent = ?1 AND account = ?2 ORDER BY epoch DESC LIMIT ?3";
+        let values = move |db: &Connection| {
+            all(db, sql, params![agent.uuid(), account.uuid(), limit], map::endpoint_change)
+        };
+        self.readers.read(values).await
+    }
+
+    async fn printers(&self, account: AccountId) -> std::result::Result<Vec<PrinterRow>, ReadError> {
+        self.readers
+            .read(move |db| {
+                let sql = format!(
+                    "{PRINTERS} WHERE p.account = ?1 ORDER BY a.name, p.agent, p.number, p.present DESC"
+                );
+                all(db, &sql, [account.uuid()], map::printer)
+            })
+            .await
+    }
+
+    async fn printer(
+        &self,
+        account: AccountId,
+        printer: PrinterId,
+    ) -> std::result::Result<Option<PrinterRow>, ReadError> {
+        self.readers
+            .read(move |db| {
+                let sql = format!("{PRINTERS} WHERE p.id = ?1 AND p.account = ?2");
+                one(db, &sql, [printer.uuid(), account.uuid()], map::printer)
+            })
+            .await
+    }
+
+    async fn printers_named(
+        &self,
+        account: AccountId,
+        name: &str,
+    ) -> std::result::Result<Vec<PrinterRow>, ReadError> {
+        let name = name.to_owned();
+        self.readers
+            .read(move |db| {
+                let sql =
+                    format!("{PRINTERS} WHERE p.account = ?1 AND p.name = ?2 ORDER BY p.present DESC, p.id");
+                all(db, &sql, params![account.uuid(), name], map::printer)
+            })
+            .await
+    }
+
+    async fn agent_printers(&self, agent: AgentId) -> std::result::Result<Vec<PrinterRow>, ReadError> {
+        self.readers
+            .read(move |db| {
+                let sql = format!("{PRINTERS} WHERE p.agent = ?1 ORDER BY p.number");
+                all(db, &sql, [agent.uuid()], map::printer)
+            })
+            .await
+    }
+
+    async fn job(&self, account: AccountId, job: JobId) -> std::result::Result<Option<JobRow>, ReadError> {
+        let sql = "SELECT * FROM jobs WHERE id = ?1 AND account = ?2";
+        self.readers.read(move |db| one(db, sql, [job.uuid(), account.uuid()], map::job)).await
+    }
+
+    async fn jobs(
+        &self,
+        account: AccountId,
+        filter: &JobList,
+    ) -> std::result::Result<Vec<JobRow>, ReadError> {
+        let filter = filter.clone();
+        self.readers.read(move |db| jobs_page(db, account, &filter)).await
+    }
+
+    async fn job_events(&self, account: AccountId, job: JobId) -> std::result::Result<Vec<Event>, ReadError> {
+        self.readers.read(move |db| events::of_job(db, account, job)).await
+    }
+
+    async fn events_after(
+        &self,
+        account: AccountId,
+        offset: EventOffset,
+        limit: u32,
+    ) -> std::result::Result<Vec<Event>, ReadError> {
+        self.readers.read(move |db| events::after(db, account, offset, limit)).await
+    }
+
+    async fn event_bounds(&self, account: AccountId) -> std::result::Result<EventBounds, ReadError> {
+        self.readers.read(move |db| events::bounds(db, account)).await
+    }
+
+    async fn agent_job(&self, agent: AgentId, job: JobId) -> std::result::Result<Option<JobRow>, ReadError> {
+        let sql = "SELECT * FROM jobs WHERE id = ?1 AND agent = ?2";
+        self.readers.read(move |db| one(db, sql, [job.uuid(), agent.uuid()], map::job)).await
+    }
+
+    async fn agent_open_jobs(&self, agent: AgentId) -> std::result::Result<Vec<JobRow>, ReadError> {
+        let sql = "SELECT * FROM jobs INDEXED BY jobs_agent WHERE agent = ?1 AND ended_ms IS NULL
+             AND state IN ('sending', 'spooled', 'printing', 'stopped', 'held', 'uncertain')";
+        self.readers.read(move |db| all(db, sql, [agent.uuid()], map::job)).await
+    }
+
+    async fn agent_unended_jobs(&self, agent: AgentId) -> std::result::Result<Vec<JobRow>, ReadError> {
+        let sql = "SELECT * FROM jobs INDEXED BY jobs_agent WHERE agent = ?1 AND ended_ms IS NULL";
+        self.readers.read(move |db| all(db, sql, [agent.uuid()], map::job)).await
+    }
+
+    async fn pending_heads(
+        &self,
+        printer: PrinterId,
+        limit: u32,
+    ) -> std::result::Result<Vec<(JobRow, DocumentContent)>, ReadError> {
+        let sql = "SELECT j.*, d.kind, d.content FROM jobs j INDEXED BY jobs_queue
+             LEFT JOIN documents d ON d.id = j.document
+             WHERE j.printer = ?1 AND j.state = 'pending' AND j.ended_ms IS NULL
+             ORDER BY j.priority DESC, j.accepted_ms, j.number LIMIT ?2";
+        let query = move |db: &Connection| {
+            all(db, sql, params![printer.uuid(), limit], |row| Ok((map::job(row)?, map::content(row)?)))
+        };
+        self.readers.read(query).await
+    }
+
+    async fn document(
+        &self,
+        account: AccountId,
+        document: DocumentId,
+    ) -> std::result::Result<Option<DocumentContent>, ReadError> {
+        let sql = "SELECT kind, content FROM documents WHERE id = ?1 AND account = ?2";
+        self.readers.read(move |db| one(db, sql, [document.uuid(), account.uuid()], map::content)).await
+    }
+
+    async fn expiring(
+        &self,
+        now_ms: u64,
+        limit: u32,
+    ) -> std::result::Result<(Vec<JobRow>, Option<u64>), ReadError> {
+        self.readers.read(move |db| expiring(db, now_ms, limit)).await
+    }
+
+    async fn undecided(&self, limit: u32) -> std::result::Result<Vec<JobRow>, ReadError> {
+        let sql = "SELECT * FROM jobs WHERE ended_ms IS NULL AND state = 'uncertain'
+             AND json_extract(spec, '$.on_uncertain') <> 'hold' LIMIT ?1";
+        self.readers.read(move |db| all(db, sql, [limit], map::job)).await
+    }
+
+    async fn document_files(&self) -> std::result::Result<Vec<(AccountId, DocumentId)>, ReadError> {
+        let sql = "SELECT account, id FROM documents WHERE kind <> 1";
+        self.readers
+            .read(move |db| {
+                all(db, sql, [], |row| {
+                    Ok((AccountId::from_uuid(row.get(0)?), DocumentId::from_uuid(row.get(1)?)))
+                })
+            })
+            .await
+    }
+}
+
+/// A page by keyset: no page costs more than its rows and what the filter hides between them.
+fn jobs_page(db: &Connection, account: AccountId, filter: &JobList) -> Result<Vec<JobRow>> {
+    let states = if filter.states.is_empty() { None } else { Some(map::json(&filter.states)?) };
+    let by_printer = "SELECT * FROM jobs WHERE account = ?1 AND printer = ?2 AND number < ?4
+             AND (?3 IS NULL OR agent = ?3) AND (?5 IS NULL OR state IN (SELECT value FROM json_each(?5)))
+         ORDER BY number DESC LIMIT ?6";
+    let by_account =
+        "SELECT * FROM jobs INDEXED BY jobs_number WHERE account = ?1 AND (?2 IS NULL OR printer = ?2)
+             AND number < ?4 AND (?3 IS NULL OR agent = ?3)
+             AND (?5 IS NULL OR state IN (SELECT value FROM json_each(?5)))
+         ORDER BY number DESC LIMIT ?6";
+    let sql = if filter.printer.is_some() { by_printer } else { by_account };
+    let values = params![
+        account.uuid(),
+        filter.printer.map(|id| id.uuid()),
+        filter.agent.map(|id| id.uuid()),
+        filter.before.and_then(|before| i64::try_from(before).ok()).unwrap_or(i64::MAX),
+        states,
+        filter.limit.unwrap_or(50),
+    ];
+    all(db, sql, values, map::job)
+}
+
+fn expiring(db: &Connection, now_ms: u64, limit: u32) -> Result<(Vec<JobRow>, Option<u64>)> {
+    let sql = "SELECT * FROM jobs INDEXED BY jobs_expiry WHERE ended_ms IS NULL AND expires_ms <= ?1
+         AND state <> 'uncertain' AND (request IS NULL OR request NOT IN ('cancel', 'expire'))
+         ORDER BY expires_ms LIMIT ?2";
+    let due = all(db, sql, params![now_ms, limit], map::job)?;
+    let next =
+        "SELECT min(expires_ms) FROM jobs INDEXED BY jobs_expiry WHERE ended_ms IS NULL AND expires_ms > ?1";
+    let next: Option<u64> = db.prepare_cached(next)?.query_row([now_ms], |row| row.get(0))?;
+    Ok((due, next))
+}

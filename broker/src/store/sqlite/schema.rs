@@ -1,0 +1,24 @@
+//! Tables and their numbered migrations.
+
+use rusqlite::Connection;
+
+use super::OpenError;
+
+/// Each migration brings the store from its index to the next version. They are never edited once released.
+const MIGRATIONS: &[&str] = &[include_str!("schema_1.sql")];
+
+/// Brings the store up to this version; refuses one that a newer broker wrote.
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
+    let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let known = MIGRATIONS.len() as u32;
+    if found > known {
+        return Err(OpenError::Newer { found, known });
+    }
+    for (version, sql) in (1..).zip(MIGRATIONS).skip(found as usize) {
+        let transaction = connection.transaction()?;
+        transaction.execute_batch(sql)?;
+        transaction.pragma_update(None, "user_version", version)?;
+        transaction.commit()?;
+    }
+    Ok(())
+}

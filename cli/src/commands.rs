@@ -1,0 +1,67 @@
+//! One file a command.
+
+#[cfg(unix)]
+pub(crate) mod admin;
+pub(crate) mod agent;
+pub(crate) mod agents;
+#[cfg(unix)]
+pub(crate) mod broker;
+pub(crate) mod certs;
+#[cfg(unix)]
+pub(crate) mod demo_router;
+pub(crate) mod job;
+pub(crate) mod jobs;
+pub(crate) mod login;
+pub(crate) mod pairings;
+pub(crate) mod print;
+pub(crate) mod printers;
+mod watch;
+
+use crate::args::{Args, Command};
+use crate::exit::{Exit, Failure};
+
+/// Does what the command line says.
+pub(crate) fn run(args: Args) -> Result<Exit, Failure> {
+    if args.end_with_parent {
+        end_with_parent()?;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let exit = runtime.block_on(dispatch(args.command));
+    // A blocking read of stdin must not keep the process.
+    runtime.shutdown_background();
+    exit
+}
+
+async fn dispatch(command: Command) -> Result<Exit, Failure> {
+    match command {
+        #[cfg(unix)]
+        Command::Broker(args) => broker::run(args).await,
+        Command::Agent(args) => agent::run(args).await,
+        #[cfg(unix)]
+        Command::Admin(args) => admin::run(args).await,
+        Command::Login(args) => login::run(args).await,
+        Command::Print(args) => print::run(args).await,
+        Command::Printers(args) => printers::run(args).await,
+        Command::Agents(args) => agents::run(args).await,
+        Command::Jobs(args) => jobs::run(args).await,
+        Command::Job(args) => job::run(args).await,
+        Command::Pairings(args) => pairings::run(args).await,
+        Command::Certs(args) => certs::run(&args),
+        #[cfg(unix)]
+        Command::Demo(args) => Box::pin(crate::demo::run(args)).await,
+        #[cfg(unix)]
+        Command::DemoRouter(args) => demo_router::run(args).await,
+    }
+}
+
+/// The kernel ends this process with the one that started it, so that a killed demo leaves nothing behind.
+#[cfg(target_os = "linux")]
+fn end_with_parent() -> Result<(), Failure> {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM))
+        .map_err(|error| Failure::from(std::io::Error::from(error)))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn end_with_parent() -> Result<(), Failure> {
+    Ok(())
+}

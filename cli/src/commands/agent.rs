@@ -1,0 +1,144 @@
+//! `inkwire agent` and `inkwire agent pair`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use inkwire_agent::{Agent, Config, PairError, PairRequest, RawConfig, pair};
+use inkwire_service::{Secret, Shutdown, config, telemetry};
+
+use crate::connection::parse_url;
+use crate::exit::{Exit, Failure};
+use crate::output;
+
+/// How long an agent may take to note where every device stands.
+const STOP_WITHIN: Duration = Duration::from_secs(20);
+
+/// Run the agent on a PC beside its printers, or pair it with a broker
+///
+///   inkwire agent pair 'https://print.example.com:7443/#sha256=...'
+///   inkwire agent
+///   inkwire agent --config /etc/inkwire/agent.toml
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment, args_conflicts_with_subcommands = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// The configuration (TOML) with the printers
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The folder that holds identity, ledger and spool
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Write the log as JSON
+    #[arg(long)]
+    log_json: bool,
+    /// What to log, for example `info,inkwire_agent=debug` (else INKWIRE_LOG)
+    #[arg(long, value_name = "FILTER")]
+    log: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Pair(Pair),
+}
+
+/// Pair this PC with a broker
+///
+/// Shows a code that somebody with the right types at the broker (`inkwire pairings approve CODE`), and compares
+/// fingerprints. With an enrolment token nobody is asked.
+///
+///   inkwire agent pair 'https://print.example.com:7443/#sha256=...'
+///   INKWIRE_ENROLMENT=... inkwire agent pair 'https://print.example.com:7443/#sha256=...'
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+struct Pair {
+    /// The broker's address with its pin, as the broker prints it
+    #[arg(value_name = "URL#sha256=..")]
+    url: String,
+    /// A one-use enrolment token
+    #[arg(long, value_name = "TOKEN", env = "INKWIRE_ENROLMENT", hide_env_values = true)]
+    enrolment: Option<String>,
+    /// The folder that holds identity, ledger and spool
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// One JSON object instead of words
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
+    match args.command {
+        Some(Command::Pair(args)) => pair_with(args).await,
+        None => serve(args).await,
+    }
+}
+
+async fn serve(args: Args) -> Result<Exit, Failure> {
+    telemetry::init(args.log.as_deref(), args.log_json).map_err(Failure::usage)?;
+    let mut raw: RawConfig = match &args.config {
+        Some(path) => config::load(path).map_err(Failure::usage)?,
+        None => RawConfig::default(),
+    };
+    raw.state_dir = args.state.or(raw.state_dir);
+    let config: Config = raw.check().map_err(Failure::usage)?;
+    let shutdown = Shutdown::new();
+    shutdown.on_signals()?;
+    let token = shutdown.token().clone();
+    let agent =
+        Agent::start(config, token.clone()).await.map_err(anyhow::Error::from).context("cannot start")?;
+    let mut stopped = std::pin::pin!(agent.stopped());
+    let result = tokio::select! {
+        result = &mut stopped => result,
+        () = token.cancelled() => tokio::time::timeout(STOP_WITHIN, &mut stopped)
+            .await
+            .map_err(|_| anyhow::anyhow!("the agent did not stop within {STOP_WITHIN:?}"))?,
+    };
+    result.map_err(anyhow::Error::from)?;
+    Ok(Exit::Done)
+}
+
+async fn pair_with(args: Pair) -> Result<Exit, Failure> {
+    let url = parse_url(&args.url)?;
+    let state_dir = args.state.or_else(inkwire_agent::config::default_state_dir);
+    let state_dir = state_dir.ok_or_else(|| Failure::usage("there is no folder for the agent's state: use --state"))?;
+    let enrolment = args.enrolment.map(Secret::new);
+    let request = PairRequest { url, state_dir, enrolment };
+    let paired = pair(request, |code| {
+        output::note(&format!("code         {}", code.code));
+        output::note(&format!("fingerprint  {}", code.fingerprint));
+        output::note(&format!("seen at      {}", code.observed_endpoint));
+        output::note(&format!(
+            "Somebody with the right approves it within {} minutes: inkwire pairings approve {}",
+            code.expires_in.as_secs() / 60,
+            code.code
+        ));
+    })
+    .await
+    .map_err(refusal)?;
+    if args.json {
+        output::json(&serde_json::json!({
+            "agent": paired.agent,
+            "name": paired.agent_name,
+            "account": paired.account_name,
+            "fingerprint": paired.fingerprint,
+        }))?;
+    } else {
+        output::line(&format!(
+            "paired as `{}` with account `{}` ({})",
+            paired.agent_name, paired.account_name, paired.agent
+        ))?;
+        output::note("start it: inkwire agent");
+    }
+    Ok(Exit::Done)
+}
+
+fn refusal(error: PairError) -> Failure {
+    let exit = match &error {
+        PairError::Refused(_) | PairError::TimedOut(_) => Exit::Refused,
+        PairError::Dial { .. } | PairError::Closed(_) => Exit::Unreachable,
+        _ => Exit::Failed,
+    };
+    Failure::new(exit, error)
+}

@@ -1,0 +1,119 @@
+//! `inkwire job`.
+
+use std::time::SystemTime;
+
+use clap::ValueEnum;
+use inkwire_client::protocol::app::JobDetail;
+use inkwire_client::protocol::ids::JobId;
+use inkwire_client::protocol::job::Decision;
+
+use super::watch;
+use crate::connection::Connection;
+use crate::exit::{Exit, Failure};
+use crate::output::{self, Table, clean};
+use crate::progress::Bars;
+use crate::words;
+
+/// Show a job with its history, or act on it
+///
+///   inkwire job 018f7d2e-5b7a-7000-8000-3f1a5b2c4d6e
+///   inkwire job 018f7d2e-5b7a-7000-8000-3f1a5b2c4d6e --cancel
+///   inkwire job 018f7d2e-5b7a-7000-8000-3f1a5b2c4d6e --decide printed
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+#[group(skip)]
+pub(crate) struct Args {
+    /// The job's id
+    job: JobId,
+    #[command(flatten)]
+    action: Action,
+    /// Follow it to its end
+    #[arg(long, short)]
+    watch: bool,
+    #[command(flatten)]
+    connection: Connection,
+    /// One JSON object instead of words
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[group(multiple = false)]
+struct Action {
+    /// Do not print it; asks the agent where that has it already
+    #[arg(long)]
+    cancel: bool,
+    /// Do not begin it until released
+    #[arg(long)]
+    hold: bool,
+    /// Let it go on
+    #[arg(long)]
+    release: bool,
+    /// Say what became of an uncertain job: it came out, print it again, or leave it
+    #[arg(long, value_enum)]
+    decide: Option<Word>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Word {
+    Printed,
+    Reprint,
+    Drop,
+}
+
+pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
+    let client = args.connection.open().await?;
+    let Action { cancel, hold, release, decide } = args.action;
+    if cancel {
+        client.cancel(args.job).await?;
+    } else if hold {
+        client.hold(args.job).await?;
+    } else if release {
+        client.release(args.job).await?;
+    } else if let Some(word) = decide {
+        let decision = match word {
+            Word::Printed => Decision::Printed,
+            Word::Reprint => Decision::Reprint,
+            Word::Drop => Decision::Drop,
+        };
+        client.decide(args.job, decision).await?;
+    }
+    let mut exit = Exit::Done;
+    if args.watch {
+        let bars = Bars::new(!args.json);
+        let events = client.events(watch::all_jobs()).await?;
+        let job = client.job(args.job).await?.job;
+        exit = watch::exit(watch::to_the_end(&client, events, job, &bars).await?.state);
+        bars.clear();
+    }
+    let detail = client.job(args.job).await?;
+    if args.json { output::json(&detail)? } else { show(&detail)? }
+    Ok(exit)
+}
+
+fn show(detail: &JobDetail) -> Result<(), Failure> {
+    let job = &detail.job;
+    let now = SystemTime::now();
+    let asked = job.request.map(|request| format!("{request:?}").to_lowercase());
+    for (name, value) in [
+        ("job", format!("{} ({})", job.number, job.id)),
+        ("title", clean(&job.title)),
+        ("document", format!("{}, {}", words::bytes(job.bytes), clean(&job.format))),
+        ("sha256", job.sha256.map_or_else(|| "-".to_owned(), |digest| digest.to_string())),
+        ("printer", format!("{}, number {} of agent {}", job.printer, job.printer_number, job.agent)),
+        ("state", words::standing(job)),
+        ("asked", asked.unwrap_or_else(|| "-".to_owned())),
+        ("attempt", job.attempt.to_string()),
+        ("received", format!("{} by the agent", words::bytes(job.received_bytes))),
+        ("delivered", format!("{} to the printer", words::bytes(job.delivered_bytes))),
+    ] {
+        output::line(&format!("{name:10} {value}"))?;
+    }
+    output::line("")?;
+    let mut table = Table::new(&["WHEN", "WHAT", "MORE"]);
+    for event in &detail.history {
+        let more = if event.data.is_null() { String::new() } else { event.data.to_string() };
+        table.row([words::ago(event.at_ms, now), event.kind.clone(), more]);
+    }
+    table.print("nothing has happened to it yet")
+}

@@ -1,0 +1,68 @@
+//! Which broker, and as whom: the command line, then the environment, then `inkwire login`.
+
+use std::time::Duration;
+
+use clap::Args;
+use inkwire_client::{BrokerUrl, Client, Options};
+
+use crate::exit::Failure;
+use crate::login;
+
+/// A command gives up on a broker that cannot be reached after this.
+const CONNECT_WITHIN: Duration = Duration::from_secs(8);
+
+/// Options of every command that talks to a broker as an app.
+#[derive(Debug, Clone, Args)]
+pub struct Connection {
+    /// The broker's address with its pin, as the broker prints it
+    #[arg(long, value_name = "URL#sha256=..", env = "INKWIRE_URL", global = true)]
+    broker: Option<String>,
+    /// An API key
+    #[arg(long, value_name = "KEY", env = "INKWIRE_KEY", hide_env_values = true, global = true)]
+    key: Option<String>,
+}
+
+impl Connection {
+    /// Connects.
+    pub(crate) async fn open(&self) -> Result<Client, Failure> {
+        let (url, key) = self.resolve()?;
+        let mut options = Options::new(url, key);
+        options.connect_within = CONNECT_WITHIN;
+        Ok(Client::with(options).await?)
+    }
+
+    /// The address and the key, wherever they come from.
+    pub(crate) fn resolve(&self) -> Result<(BrokerUrl, String), Failure> {
+        let saved = match (&self.broker, &self.key) {
+            (Some(_), Some(_)) => None,
+            (Some(_), None) | (None, _) => login::read()?,
+        };
+        let (saved_url, saved_key) = saved.map(|login| (login.url, login.key)).unzip();
+        let url = self.broker.clone().or(saved_url.clone()).ok_or_else(|| {
+            Failure::usage("no broker is named: use --broker or INKWIRE_URL, or sign in once with `inkwire login`")
+        })?;
+        let url = parse_url(&url)?;
+        // A remembered key is for the remembered broker only: it is never shown to another.
+        let same = match &saved_url {
+            Some(saved) => parse_url(saved)? == url,
+            None => false,
+        };
+        let key = self.key.clone().or(saved_key.filter(|_| same)).ok_or_else(|| {
+            Failure::usage(format!(
+                "no key for {}: use --key or INKWIRE_KEY, or sign in with `inkwire login`",
+                url.origin()
+            ))
+        })?;
+        Ok((url, key))
+    }
+
+    /// What the command line itself says, for `login`.
+    pub(crate) fn given(&self) -> (Option<&str>, Option<&str>) {
+        (self.broker.as_deref(), self.key.as_deref())
+    }
+}
+
+/// A broker's address.
+pub(crate) fn parse_url(text: &str) -> Result<BrokerUrl, Failure> {
+    text.parse().map_err(Failure::usage)
+}

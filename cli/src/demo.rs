@@ -1,0 +1,5 @@
+//! `inkwire demo`.
+
+pub mod document;
+mod records;
+pub mod router;

@@ -1,0 +1,47 @@
+//! The names of methods and notifications, once for broker and client.
+
+/// [`super::Authenticate`] -> [`super::Me`]; only where the upgrade carried no key.
+pub const AUTHENTICATE: &str = "authenticate";
+/// Nothing -> [`super::Me`].
+pub const ME: &str = "me";
+/// Nothing -> `{}`: a sign of life for those who cannot send a WebSocket ping.
+pub const PING: &str = "ping";
+/// Nothing -> [`super::Agents`].
+pub const AGENTS_LIST: &str = "agents.list";
+/// [`super::AgentRef`] -> [`super::Agent`] with its endpoints' history.
+pub const AGENTS_GET: &str = "agents.get";
+/// Nothing -> [`super::Printers`].
+pub const PRINTERS_LIST: &str = "printers.list";
+/// [`super::JobCreate`] -> [`super::JobCreated`].
+pub const JOBS_CREATE: &str = "jobs.create";
+/// [`super::JobRef`] -> [`super::JobDetail`].
+pub const JOBS_GET: &str = "jobs.get";
+/// [`super::JobList`] -> [`super::Jobs`].
+pub const JOBS_LIST: &str = "jobs.list";
+/// [`super::JobRef`] -> [`super::Job`].
+pub const JOBS_CANCEL: &str = "jobs.cancel";
+/// [`super::JobRef`] -> [`super::Job`].
+pub const JOBS_HOLD: &str = "jobs.hold";
+/// [`super::JobRef`] -> [`super::Job`].
+pub const JOBS_RELEASE: &str = "jobs.release";
+/// [`super::JobDecide`] -> [`super::Job`].
+pub const JOBS_DECIDE: &str = "jobs.decide";
+/// [`super::JobRef`] -> [`super::Upload`], on a job that is `incoming`.
+pub const JOBS_RESUME_UPLOAD: &str = "jobs.resume_upload";
+/// [`super::FinishUpload`] -> [`super::Job`].
+pub const JOBS_FINISH_UPLOAD: &str = "jobs.finish_upload";
+/// [`super::Subscribe`] -> [`super::Subscribed`].
+pub const EVENTS_SUBSCRIBE: &str = "events.subscribe";
+/// [`super::PairingCode`] -> [`super::PendingPairing`].
+pub const PAIRINGS_SHOW: &str = "pairings.show";
+/// [`super::ApprovePairing`] -> [`super::Agent`].
+pub const PAIRINGS_APPROVE: &str = "pairings.approve";
+
+/// Notification from the broker: [`crate::message::Ack`] of an upload's packets.
+pub const UPLOAD_ACK: &str = "upload.ack";
+/// Notification from the broker: [`super::UploadRefused`].
+pub const UPLOAD_REFUSED: &str = "upload.refused";
+/// Notification from the broker: [`super::Events`].
+pub const EVENTS: &str = "events";
+/// Notification from the broker: [`super::JobProgress`].
+pub const JOB_PROGRESS: &str = "job.progress";

@@ -1,0 +1,146 @@
+//! The stages, each a function. Cold on two processors all of them together must end within 90 minutes.
+
+use anyhow::{Context, Result, bail};
+
+use super::tally::Tally;
+use super::tools;
+use crate::run::{Stream, Tool, cargo, found};
+use crate::{natlab, supply};
+
+/// One stage.
+pub(super) struct Stage {
+    pub(super) name: &'static str,
+    pub(super) what: &'static str,
+    /// Whether it belongs to the inner loop.
+    pub(super) quick: bool,
+    /// Whether it runs when nothing is chosen.
+    pub(super) by_default: bool,
+    /// Whether `tools` must have ended before.
+    pub(super) needs_tools: bool,
+    pub(super) run: fn() -> Result<Tally>,
+}
+
+impl Stage {
+    const fn new(name: &'static str, what: &'static str, run: fn() -> Result<Tally>) -> Self {
+        Self { name, what, quick: false, by_default: true, needs_tools: false, run }
+    }
+
+    const fn quick(self) -> Self {
+        Self { quick: true, ..self }
+    }
+
+    const fn needs_tools(self) -> Self {
+        Self { needs_tools: true, ..self }
+    }
+
+    const fn on_request(self) -> Self {
+        Self { by_default: false, ..self }
+    }
+}
+
+pub(super) const STAGES: &[Stage] = &[
+    Stage::new("tools", "the Debian packages that tests need (installed, as root)", tools::stage),
+    Stage::new("fmt", "cargo fmt --check", fmt).quick(),
+    Stage::new("clippy", "cargo clippy -D warnings", clippy).quick(),
+    Stage::new("fast", "unit tests and the architecture's (the inner loop)", fast).quick().on_request(),
+    Stage::new("build", "the binaries that the tests run", build),
+    Stage::new("deny", "bans, licences and sources of all dependencies", deny),
+    Stage::new("tests", "unit, pair, attack and end-to-end tests", tests).needs_tools(),
+    Stage::new("doc", "doc tests", doc),
+    Stage::new("demo", "inkwire demo --once --json, its object checked", demo).needs_tools(),
+    Stage::new("crash", "kill -9 of real broker and agent processes", crash).needs_tools(),
+    Stage::new("natlab", "the NAT lab (its quick set)", lab).needs_tools(),
+];
+
+fn fmt() -> Result<Tally> {
+    cargo(["fmt", "--all", "--check"]).run().map(|()| Tally::PASSED)
+}
+
+fn clippy() -> Result<Tally> {
+    cargo(["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])
+        .run()
+        .map(|()| Tally::PASSED)
+}
+
+fn build() -> Result<Tally> {
+    natlab::build().map(|()| Tally::PASSED)
+}
+
+fn deny() -> Result<Tally> {
+    if found("cargo-deny") {
+        return cargo(["deny", "check", "bans", "licenses", "sources"]).run().map(|()| Tally::PASSED);
+    }
+    println!(
+        "cargo-deny is not installed: deny.toml's bans, licences and sources are checked by xtask itself"
+    );
+    let report = supply::check()?;
+    if !report.problems.is_empty() {
+        bail!("{}", report.problems.join("; "));
+    }
+    println!("{} packages by the rules", report.checked);
+    Ok(Tally::PASSED)
+}
+
+/// Runs tests whose names do (or do not) begin with `crash::`, by nextest where it is installed.
+fn run_tests(packages: &[&str], crash: bool) -> Result<Tally> {
+    let (tool, stream) = if found("cargo-nextest") {
+        let filter = if crash { "test(/^crash::/)" } else { "not test(/^crash::/)" };
+        (cargo(["nextest", "run", "--no-fail-fast", "-E", filter]).args(packages), Stream::Err)
+    } else {
+        let filter: &[&str] = if crash { &["--", "crash::"] } else { &["--", "--skip", "crash::"] };
+        let what: &[&str] = if crash { &["--test", "all"] } else { &["--all-targets"] };
+        (cargo(["test", "--no-fail-fast"]).args(packages).args(what).args(filter), Stream::Out)
+    };
+    let (well, output) = tool.watch(stream)?;
+    Ok(Tally::of_tests(&output).ended(well))
+}
+
+fn fast() -> Result<Tally> {
+    run_tests(&["--workspace", "--lib", "--bins", "--test", "all"], false)
+}
+
+fn tests() -> Result<Tally> {
+    run_tests(&["--workspace"], false)
+}
+
+fn doc() -> Result<Tally> {
+    let (well, output) = cargo(["test", "--workspace", "--doc", "--no-fail-fast"]).watch(Stream::Out)?;
+    Ok(Tally::of_tests(&output).ended(well))
+}
+
+fn crash() -> Result<Tally> {
+    run_tests(&["--package", "inkwire-tests"], true)
+}
+
+fn lab() -> Result<Tally> {
+    natlab::build()?;
+    let (well, output) = Tool::built("natlab")?.args(["--json", "--quick"]).watch(Stream::Out)?;
+    Ok(Tally::of_json_lines(&output).ended(well))
+}
+
+/// The demo's exit code says that everything held; its object must say the same.
+fn demo() -> Result<Tally> {
+    let output = Tool::built("inkwire")?.args(["demo", "--once", "--json"]).output()?;
+    println!("{}", output.trim_end());
+    let object: serde_json::Value =
+        serde_json::from_str(&output).context("the demo did not print one JSON object")?;
+    let at = |pointer: &str| object.pointer(pointer).with_context(|| format!("the object has no {pointer}"));
+    let number = |pointer: &str| at(pointer)?.as_u64().with_context(|| format!("{pointer} is not a number"));
+    if at("/document/sha256")? != at("/printed/sha256")? {
+        bail!("what was printed is not what was submitted");
+    }
+    if number("/printed/copies")? != 1 {
+        bail!("printed {} times", number("/printed/copies")?);
+    }
+    if number("/packets/sent_twice")? > number("/packets/window")? {
+        bail!("more than one window was sent twice");
+    }
+    let endpoints = at("/endpoints")?.as_array().map_or(0, Vec::len);
+    if endpoints < 2 {
+        bail!("the address did not change: {endpoints} endpoints");
+    }
+    if at("/job/state")? != "completed" {
+        bail!("the job ended {}", at("/job/state")?);
+    }
+    Ok(Tally::PASSED)
+}

@@ -1,0 +1,84 @@
+//! How many tests passed and failed, read from what test runners print. Pure.
+
+/// Counts of one stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Tally {
+    pub(crate) passed: u64,
+    pub(crate) failed: u64,
+}
+
+impl Tally {
+    /// A stage that is one check, and held.
+    pub(crate) const PASSED: Self = Self { passed: 1, failed: 0 };
+    /// A stage that is one check, and did not.
+    pub(crate) const FAILED: Self = Self { passed: 0, failed: 1 };
+
+    pub(crate) const fn plus(self, other: Self) -> Self {
+        Self { passed: self.passed + other.passed, failed: self.failed + other.failed }
+    }
+
+    /// A run that ended badly has failed even where no test says so (it did not compile, it was killed).
+    pub(crate) const fn ended(self, well: bool) -> Self {
+        if well || self.failed > 0 { self } else { Self { failed: 1, ..self } }
+    }
+
+    /// The sum of the summaries of nextest (`Summary [ 1.0s] 3 tests run: 2 passed, 1 failed, 0 skipped`) and of cargo
+    /// test (`test result: ok. 2 passed; 0 failed; ...`). A test that timed out has failed.
+    pub(crate) fn of_tests(output: &str) -> Self {
+        let summaries = output.lines().filter_map(|line| {
+            let line = line.trim_start();
+            if line.starts_with("Summary [") {
+                line.split_once(" run: ").map(|(_, counts)| counts)
+            } else {
+                line.strip_prefix("test result: ")
+            }
+        });
+        summaries.fold(Self::default(), |sum, counts| {
+            let count = |word: &str| {
+                counts
+                    .split([',', ';', '.', '('])
+                    .filter_map(|part| part.trim().trim_end_matches(')').split_once(' '))
+                    .filter(|(_, what)| *what == word || what.starts_with(&format!("{word} (")))
+                    .filter_map(|(number, _)| number.parse::<u64>().ok())
+                    .sum::<u64>()
+            };
+            let failed = count("failed") + count("timed out") + count("exec failed");
+            sum.plus(Self { passed: count("passed"), failed })
+        })
+    }
+
+    /// The natlab's JSON lines: each scenario is one check.
+    pub(crate) fn of_json_lines(output: &str) -> Self {
+        let lines = output.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        lines
+            .filter_map(|line| line.get("ok")?.as_bool())
+            .fold(Self::default(), |sum, ok| sum.plus(if ok { Self::PASSED } else { Self::FAILED }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn summaries_of_both_runners_are_read() {
+        let nextest =
+            "     Summary [   1.234s] 12 tests run: 9 passed (1 slow), 2 failed, 1 timed out, 3 skipped\n";
+        assert_eq!(Tally::of_tests(nextest), Tally { passed: 9, failed: 3 });
+        let cargo = "test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out\n\
+                     test result: FAILED. 1 passed; 2 failed; 0 ignored\n";
+        assert_eq!(Tally::of_tests(cargo), Tally { passed: 6, failed: 2 });
+    }
+
+    #[test]
+    fn a_bad_end_is_a_failure_even_without_a_summary() {
+        assert_eq!(Tally::of_tests("error: could not compile").ended(false), Tally::FAILED);
+        assert_eq!(Tally { passed: 1, failed: 2 }.ended(false), Tally { passed: 1, failed: 2 });
+    }
+
+    #[test]
+    fn each_scenario_of_the_lab_counts() {
+        let lines = "{\"scenario\":\"a\",\"ok\":true}\nnoise\n{\"scenario\":\"b\",\"ok\":false}\n";
+        assert_eq!(Tally::of_json_lines(lines), Tally { passed: 1, failed: 1 });
+    }
+}

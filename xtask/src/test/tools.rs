@@ -1,0 +1,71 @@
+//! The programs that tests run beside our own, and the Debian packages that bring them.
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+
+use super::tally::Tally;
+use crate::run::{Tool, found};
+
+/// A program, and the Debian package it is in.
+const NEEDED: &[(&str, &str)] = &[
+    ("ip", "iproute2"),
+    ("tc", "iproute2"),
+    ("nft", "nftables"),
+    ("conntrack", "conntrack"),
+    ("tcpdump", "tcpdump"),
+    ("unshare", "util-linux"),
+    ("cupsd", "cups"),
+    ("cupsfilter", "cups"),
+    ("lpadmin", "cups-client"),
+    ("ippeveprinter", "cups-ipp-utils"),
+    ("ipptool", "cups-ipp-utils"),
+    ("driverless", "cups-filters"),
+    ("gs", "ghostscript"),
+    ("dbus-daemon", "dbus"),
+    ("avahi-daemon", "avahi-daemon"),
+    ("pdfinfo", "poppler-utils"),
+    ("libfaketime.so.1", "libfaketime"),
+];
+
+fn missing() -> Vec<&'static str> {
+    let mut packages: Vec<_> =
+        NEEDED.iter().filter(|(program, _)| !there(program)).map(|(_, p)| *p).collect();
+    packages.sort_unstable();
+    packages.dedup();
+    packages
+}
+
+/// Programs of CUPS and preloaded libraries stand in folders of their own.
+fn there(name: &str) -> bool {
+    let elsewhere = [
+        "/usr/lib/cups/filter",
+        "/usr/lib/cups/driver",
+        "/usr/lib/x86_64-linux-gnu/faketime",
+        "/usr/lib/aarch64-linux-gnu/faketime",
+    ];
+    found(name) || elsewhere.iter().any(|folder| Path::new(folder).join(name).is_file())
+}
+
+/// Installs what is missing where that may be done; otherwise says exactly what to install.
+pub(super) fn stage() -> Result<Tally> {
+    let packages = missing();
+    if packages.is_empty() {
+        println!("tools: nothing is missing");
+        return Ok(Tally::PASSED);
+    }
+    let command = format!("apt-get install --no-install-recommends {}", packages.join(" "));
+    let root = Tool::new("id").arg("-u").output().is_ok_and(|id| id.trim() == "0");
+    if !root || !found("apt-get") {
+        bail!("programs that tests need are missing; as root on Debian: {command}");
+    }
+    println!("tools: {command}");
+    let apt = |args: &[&str]| Tool::new("apt-get").args(args).env("DEBIAN_FRONTEND", "noninteractive").run();
+    apt(&["update", "-qq"])?;
+    apt(&[&["install", "-qq", "-y", "--no-install-recommends"], packages.as_slice()].concat())?;
+    let still = missing();
+    if !still.is_empty() {
+        bail!("installed, but their programs are not where they were expected: {}", still.join(", "));
+    }
+    Ok(Tally::PASSED)
+}
