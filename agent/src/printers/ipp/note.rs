@@ -23,6 +23,9 @@ pub(super) struct Note {
     /// The device's job id, once it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) job_id: Option<i32>,
+    /// The printer has said that it has the whole document. Without it a job that goes on there may be of a part.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) sent: bool,
 }
 
 impl Note {
