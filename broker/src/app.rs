@@ -218,3 +218,13 @@ async fn bind(addresses: &[SocketAddr]) -> Result<Vec<(SocketAddr, TcpListener)>
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, StartError> {
     tokio::task::spawn_blocking(work).await.map_err(|_| StartError::Interrupted)
 }
+
+async fn start_jobs(
+    _config: &Config,
+    _store: SharedStore,
+    mut events: mpsc::Receiver<crate::sessions::link::SessionEvent>,
+    vital: &mut Vital,
+) -> Result<crate::jobs::Jobs, StartError> {
+    vital.spawn("jobs", async move { while events.recv().await.is_some() {} });
+    Ok(crate::jobs::Jobs::idle())
+}

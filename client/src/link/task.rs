@@ -79,7 +79,7 @@ impl Task {
             .map_err(|error| self.unreachable(&error))?;
         let give_up_at = Instant::now() + self.options.connect_within;
         loop {
-            let dialling = connect(self.options.clone(), Arc::clone(&self.clock), Arc::clone(&tls));
+            let dialling = Box::pin(connect(self.options.clone(), Arc::clone(&self.clock), Arc::clone(&tls)));
             let Some(dialled) = self.meanwhile(dialling, None).await else { return Ok(()) };
             let (error, at_least) = match dialled {
                 Ok(socket) => {
