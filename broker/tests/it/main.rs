@@ -13,6 +13,7 @@ mod app;
 mod device;
 mod dial;
 mod drain;
+mod jobs;
 mod lab;
 mod pairing;
 mod proxies;
