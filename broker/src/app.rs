@@ -255,10 +255,6 @@ async fn start_jobs(
     };
     let started = Jobs::start(start, events).await;
     let (jobs, running) = started.map_err(|error| StartError::Store(error.to_string()))?;
-    vital.spawn("jobs", async move {
-        if let Err(error) = running.await {
-            tracing::error!(%error, "the jobs have failed");
-        }
-    });
+    vital.spawn("jobs", running);
     Ok(jobs)
 }

@@ -12,7 +12,6 @@ use inkwire_protocol::limits::IDEMPOTENCY_KEPT;
 use inkwire_protocol::transfer::Layout;
 use serde_json::Map;
 use tokio::sync::{broadcast, mpsc, oneshot};
-use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -68,11 +67,12 @@ pub(crate) struct Created {
 }
 
 impl Jobs {
-    /// Removes files without a row, then starts dispatcher and retention. Ends with `stop`; an end before is a fault.
+    /// Removes files without a row, and gives the handle with the task that must run behind it: dispatcher and retention. It ends
+    /// after `stop`; an end before is a fault.
     pub(crate) async fn start(
         start: JobsStart,
         events: mpsc::Receiver<SessionEvent>,
-    ) -> Result<(Self, JoinHandle<()>), ReadError> {
+    ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), ReadError> {
         let JobsStart { store, documents, max_document_bytes, keep_documents, keep_jobs, stop } = start;
         let known = store.document_files().await?.into_iter().collect();
         let folder = documents.clone();
@@ -99,9 +99,9 @@ impl Jobs {
         };
         let kept = Kept { documents: keep_documents, jobs: keep_jobs };
         let sweeping = retention::run(Arc::clone(&store), documents.clone(), kept, stop.clone());
-        let running = tokio::spawn(async move {
+        let running = async move {
             tokio::join!(dispatcher.run(queue, events, stop), sweeping);
-        });
+        };
         Ok((Self { store, documents, max_document_bytes, commands, views, progress }, running))
     }
 

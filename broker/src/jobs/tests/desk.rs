@@ -193,7 +193,7 @@ async fn start(house: &House) -> (Jobs, mpsc::Sender<SessionEvent>, Cancellation
         stop: stop.clone(),
     };
     let (jobs, running) = Jobs::start(start, events).await.unwrap();
-    (jobs, sender, stop, running)
+    (jobs, sender, stop, tokio::spawn(running))
 }
 
 impl Agent {
