@@ -209,6 +209,7 @@ async fn furnish(
         events,
         report_interval: config.report_interval,
         tracker: tracker.clone(),
+        closing: closing.clone(),
     });
     let pairings = Arc::new(Pairings::new(store.clone()));
     let api = Arc::new(Api::new(store, jobs, sessions.clone(), pairings.clone(), closing.clone()));

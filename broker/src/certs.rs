@@ -86,7 +86,7 @@ pub(crate) async fn watch(tls: Arc<ServerTls>, origin: Origin, stop: Cancellatio
     while stop.run_until_cancelled(tokio::time::sleep(CERTIFICATE_POLL)).await.is_some() {
         let (tls, origin) = (tls.clone(), origin.clone());
         let before = seen.clone();
-        let looked = tokio::task::spawn_blocking(move || look(&tls, &origin, before)).await;
+        let looked = tokio::task::spawn_blocking(move || look(&tls, &origin, &before)).await;
         match looked {
             Ok((stamp, Ok(true))) => {
                 tracing::info!("the certificate was read again");
@@ -106,7 +106,7 @@ pub(crate) async fn watch(tls: Arc<ServerTls>, origin: Origin, stop: Cancellatio
 
 type Looked = (Vec<Option<SystemTime>>, Result<bool, CertificateError>);
 
-fn look(tls: &ServerTls, origin: &Origin, before: Vec<Option<SystemTime>>) -> Looked {
+fn look(tls: &ServerTls, origin: &Origin, before: &[Option<SystemTime>]) -> Looked {
     let renewed = match origin {
         Origin::Own { folder, names } if tls.expires_within(RENEW_BEFORE, SystemTime::now()) => {
             own_authority(folder).and_then(|authority| renew(folder, names, &authority))
@@ -182,11 +182,11 @@ mod tests {
         let origin = own(folder.path(), &["localhost"]);
         let tls = load(&origin).unwrap();
         let stamp = origin.stamp();
-        assert!(matches!(look(&tls, &origin, stamp.clone()), (_, Ok(false))));
+        assert!(matches!(look(&tls, &origin, &stamp), (_, Ok(false))));
         let authority = own_authority(&folder.path().join("certs")).unwrap();
         renew(&folder.path().join("certs"), &["other".to_owned()], &authority).unwrap();
-        assert!(matches!(look(&tls, &origin, vec![None, None]), (_, Ok(true))));
+        assert!(matches!(look(&tls, &origin, &[None, None]), (_, Ok(true))));
         std::fs::write(folder.path().join("certs/server.pem"), "no certificate").unwrap();
-        assert!(look(&tls, &origin, vec![None, None]).1.is_err());
+        assert!(look(&tls, &origin, &[None, None]).1.is_err());
     }
 }

@@ -15,8 +15,6 @@ pub(crate) const MAX_HANDSHAKES: usize = 256;
 pub(crate) const MAX_PROXY_HEADER_BYTES: usize = 536;
 /// Headers of a request: a dial's token is below 1 KiB, browsers send some cookies.
 pub(crate) const MAX_HTTP_HEADER_BYTES: usize = 16 * 1024;
-/// An idle HTTP connection is kept this long.
-pub(crate) const HTTP_IDLE: Duration = Duration::from_secs(60);
 /// Answering a REST request may take this long.
 pub(crate) const REQUEST_WITHIN: Duration = Duration::from_secs(30);
 

@@ -44,6 +44,8 @@ pub(crate) struct Api {
     pub(crate) jobs: Jobs,
     pub(crate) sessions: SharedSessions,
     pub(crate) pairings: Arc<Pairings>,
+    /// Documents on their way in, on whatever connection.
+    pub(crate) underway: rpc::Underway,
     /// Cancelled when nothing new is to be begun.
     pub(crate) closing: CancellationToken,
     revoked: broadcast::Sender<KeyId>,
@@ -58,7 +60,7 @@ impl Api {
         closing: CancellationToken,
     ) -> Self {
         let revoked = broadcast::Sender::new(REVOCATIONS);
-        Self { store, jobs, sessions, pairings, closing, revoked }
+        Self { store, jobs, sessions, pairings, underway: rpc::Underway::default(), closing, revoked }
     }
 
     /// Who a request speaks for, by its `Authorization: Bearer`; none where there is no such header.

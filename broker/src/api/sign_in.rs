@@ -35,12 +35,12 @@ pub(crate) async fn redeem(api: &Api, request: &SignIn) -> Result<SignedIn, Prob
         let detail = "the sign-in link is not valid, was used or has expired: make another by `inkwire admin user link`";
         ProblemKind::Unauthenticated.because(detail)
     };
-    let failed = |error: CommitError| match error {
-        CommitError::NotFound(_) => refused(),
-        other => {
-            tracing::error!(error = %other, "a sign-in could not be stored");
-            ProblemKind::Internal.because("the sign-in could not be stored: see the broker's log")
+    let failed = |error: CommitError| {
+        if matches!(error, CommitError::NotFound(_)) {
+            return refused();
         }
+        tracing::error!(%error, "a sign-in could not be stored");
+        ProblemKind::Internal.because("the sign-in could not be stored: see the broker's log")
     };
     let hash = keys::digest(Kind::SignIn, &request.token).ok_or_else(refused)?;
     let used = api.store.commit(vec![Change::UseSignIn { hash, at_ms: now_ms() }]).await.map_err(failed)?;

@@ -71,6 +71,7 @@ pub(crate) fn is_valid(key: &KeyRow, now_ms: u64) -> bool {
 }
 
 /// A failed read, as the caller sees it; the cause is logged here.
+#[allow(clippy::needless_pass_by_value, reason = "made for `map_err`")]
 pub(crate) fn internal(error: crate::store::ReadError) -> Problem {
     tracing::error!(%error, "the store could not be read");
     ProblemKind::Internal.because("the store could not be read: see the broker's log")

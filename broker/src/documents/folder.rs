@@ -116,21 +116,6 @@ impl Documents {
         }
     }
 
-    /// Makes `copy` the same document as `of` (a reprint): another name of the same file.
-    pub(crate) async fn link(
-        &self,
-        account: AccountId,
-        of: DocumentId,
-        copy: DocumentId,
-    ) -> Result<(), UploadError> {
-        let (from, to) = (self.path(account, of), self.path(account, copy));
-        blocking(move || {
-            std::fs::hard_link(&from, &to)?;
-            Ok(sync_folder(&to)?)
-        })
-        .await
-    }
-
     /// Removes the files of documents whose rows are gone (committed). One that stays is found by the next sweep.
     pub(crate) async fn remove(&self, files: Vec<(AccountId, DocumentId)>) {
         let paths: Vec<_> =

@@ -5,6 +5,8 @@
 mod folder;
 mod source;
 mod space;
+#[cfg(test)]
+mod tmpfs;
 mod upload;
 
 pub(crate) use folder::Documents;

@@ -22,7 +22,7 @@ pub(crate) enum Source {
     /// From the row.
     Inline(Bytes),
     /// From its file.
-    File(FileSource),
+    File(Box<FileSource>),
 }
 
 /// A document that cannot be delivered as it was accepted.
@@ -63,7 +63,7 @@ struct Place {
 impl Source {
     /// The document in this file, which was accepted with this size and digest.
     pub(super) fn file(path: PathBuf, bytes: u64, sha256: Sha256Digest) -> Self {
-        Self::File(FileSource { path, bytes, sha256, place: Mutex::default() })
+        Self::File(Box::new(FileSource { path, bytes, sha256, place: Mutex::default() }))
     }
 
     /// The `len` bytes at `offset`. Cheap to call packet by packet in order: the next ones are read ahead. The read that reaches the end

@@ -47,7 +47,7 @@ impl Dispatcher {
                 self.note_progress(job, attempt, |progress| progress.delivered_bytes = bytes);
             }
             What::Refused { job, attempt, reason, detail } => {
-                self.refused(agent, job, attempt, reason, detail)
+                self.refused(agent, job, attempt, reason, detail.as_deref())
             }
             What::SourceFailed { job, attempt, error } => {
                 tracing::error!(%job, error, "a document cannot be delivered");
@@ -57,14 +57,18 @@ impl Dispatcher {
                 let store_epoch = self.store.store_epoch();
                 self.mark(agent, epoch, Mark::Reconciled, Change::Reconciled { agent, store_epoch });
             }
-            What::Printers(_) => {
+            What::Printers(printers) => {
+                tracing::debug!(%agent, printers = printers.len(), "printers changed");
                 let store = Arc::clone(&self.store);
                 self.spawn(async move {
                     Done::Printers { agent, epoch, found: store.agent_printers(agent).await }
                 });
             }
             What::Silent(silent) => self.views.with_agent(agent, |view| view.silent = silent),
-            What::Offline { .. } => self.offline(agent),
+            What::Offline { reason } => {
+                tracing::debug!(%agent, reason = reason.name(), "its jobs wait");
+                self.offline(agent);
+            }
         }
     }
 
@@ -72,6 +76,7 @@ impl Dispatcher {
         if self.agents.get(&agent).is_some_and(|live| live.epoch > epoch) {
             return;
         }
+        tracing::debug!(%agent, printers = online.printers.len(), held = online.held.len(), "its jobs go on");
         self.offline(agent);
         let held = online.held.into_iter().map(|held| ((held.job, held.attempt), held)).collect();
         let live = Live {
@@ -245,7 +250,7 @@ impl Dispatcher {
         let Some(live) = self.agents.get_mut(&agent) else { return };
         let mut states = HashMap::new();
         for row in printers {
-            let line = live.lines.entry(row.id).or_insert_with(|| Line::new(row.info.number, row.present));
+            let line = live.lines.entry(row.id).or_insert_with(|| Line::new(row.present));
             line.present = row.present;
             if row.present {
                 states.insert(row.id, (row.info.state, row.info.state_reasons.into_iter().next()));
@@ -260,11 +265,9 @@ impl Dispatcher {
 
     fn of_agent(&mut self, agent: AgentId, job: JobId, input: Input) {
         let store = Arc::clone(&self.store);
-        self.input(
-            job,
-            input,
-            || async move { Done::Loaded { job, row: store.agent_job(agent, job).await } },
-        );
+        self.input(job, input, || async move {
+            Done::Loaded { job, row: store.agent_job(agent, job).await.map(|row| row.map(Box::new)) }
+        });
     }
 
     fn note_progress(&mut self, job: JobId, attempt: Attempt, change: impl FnOnce(&mut Progress)) {
@@ -295,7 +298,7 @@ impl Dispatcher {
         job: JobId,
         attempt: Attempt,
         reason: RefuseReason,
-        detail: Option<String>,
+        detail: Option<&str>,
     ) {
         let (events, reason) = match rules::on_refusal(reason, detail) {
             Verdict::FactsFollow => return,

@@ -18,7 +18,7 @@ use inkwire_protocol::message::HeldTransfer;
 use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 
-use super::input::{Command, Done, Input, Many, Wish};
+use super::input::{Command, Done, Input, Many};
 use super::line::Line;
 use super::rules;
 use super::transition::Note;
@@ -117,11 +117,9 @@ impl Dispatcher {
                     return answer(input, Err(ProblemKind::NotFound.because("no such job")));
                 }
                 let store = Arc::clone(&self.store);
-                self.input(
-                    job,
-                    input,
-                    || async move { Done::Loaded { job, row: store.job(account, job).await } },
-                );
+                self.input(job, input, || async move {
+                    Done::Loaded { job, row: store.job(account, job).await.map(|row| row.map(Box::new)) }
+                });
             }
             Command::AgentRevoked { agent } => {
                 if let Some(live) = self.agents.get_mut(&agent) {
@@ -281,9 +279,4 @@ pub(super) fn answer(
         // Who asked may be gone.
         drop(reply.send(result));
     }
-}
-
-/// Whether the wish is a fact, which is acknowledged even where its job is unknown.
-pub(super) const fn is_fact(input: &Input) -> bool {
-    matches!(input.wish, Wish::Fact { .. })
 }

@@ -19,7 +19,7 @@ const READ_AGAIN: Duration = Duration::from_secs(1);
 impl Dispatcher {
     pub(super) fn on_done(&mut self, done: Done) {
         match done {
-            Done::Committed { job, input, effect, result } => self.committed(job, input, effect, result),
+            Done::Committed { job, input, effect, result } => self.committed(job, input, &effect, result),
             Done::Loaded { job, row } => self.loaded(job, row),
             Done::Source { job, content } => self.source_found(job, content),
             Done::Open { agent, epoch, found: Ok((rows, printers)) } => {
@@ -44,7 +44,7 @@ impl Dispatcher {
             Done::Marked { agent, epoch, what, result: Ok(_) } => self.marked(agent, epoch, what),
             Done::Marked { agent, epoch, result: Err(_), .. } => self.close(agent, epoch),
             Done::Retry { agent, printer } => self.dispatch(agent, printer),
-            Done::Room { permit: None, .. } | Done::Nothing => {}
+            Done::Room { permit: None, .. } => {}
         }
     }
 
@@ -57,13 +57,13 @@ impl Dispatcher {
         }
     }
 
-    fn loaded(&mut self, job: JobId, row: Result<Option<JobRow>, ReadError>) {
+    fn loaded(&mut self, job: JobId, row: Result<Option<Box<JobRow>>, ReadError>) {
         let Some(entry) = self.jobs.get_mut(&job) else { return };
         entry.busy = false;
         let problem = match row {
             Ok(Some(row)) => {
                 if entry.row.is_none() {
-                    entry.row = Some(row);
+                    entry.row = Some(*row);
                 }
                 return self.turn(job);
             }

@@ -163,7 +163,7 @@ impl Jobs {
         }
         let layout = Layout::new(row.job.bytes, row.packet_bytes).map_err(|error| internal(&error))?;
         let upload = self.documents.upload(row.account, row.document, layout).await;
-        upload.map(Some).map_err(upload_problem)
+        upload.map(Some).map_err(|error| upload_problem(&error))
     }
 
     /// Takes up the upload of an `incoming` job again. An earlier connection's upload must have been dropped.
@@ -171,7 +171,8 @@ impl Jobs {
         let mut row = self.row(account, job).await?;
         if row.job.state == State::Incoming {
             // Its finish was cut off between file and commit.
-            let whole = self.documents.whole(account, row.document).await.map_err(upload_problem)?;
+            let whole =
+                self.documents.whole(account, row.document).await.map_err(|error| upload_problem(&error))?;
             if let Some(whole) = whole.filter(|whole| whole.bytes == row.job.bytes) {
                 row.job = self.accept(&row, whole).await?;
             }
@@ -208,7 +209,7 @@ impl Jobs {
         if row.job.sha256.is_some_and(|announced| stated != Some(announced)) {
             return Err(ProblemKind::DigestMismatch.because("another digest was announced").at("/sha256"));
         }
-        let whole = self.documents.finish(&upload, stated).await.map_err(upload_problem)?;
+        let whole = self.documents.finish(&upload, stated).await.map_err(|error| upload_problem(&error))?;
         self.accept(&row, whole).await
     }
 
@@ -378,7 +379,7 @@ fn new_job(
 fn job_of(outcomes: Vec<Outcome>) -> Result<JobRow, Problem> {
     outcomes
         .into_iter()
-        .find_map(|outcome| if let Outcome::Job { row, .. } = outcome { Some(*row) } else { None })
+        .find_map(|outcome| if let Outcome::Job(row) = outcome { Some(*row) } else { None })
         .ok_or_else(|| ProblemKind::Internal.because("the store made no job"))
 }
 
@@ -391,8 +392,8 @@ fn draining() -> Problem {
     ProblemKind::Draining.because("the broker is stopping; ask again after its restart")
 }
 
-fn upload_problem(error: UploadError) -> Problem {
-    let kind = match &error {
+fn upload_problem(error: &UploadError) -> Problem {
+    let kind = match error {
         UploadError::Disk(_) => ProblemKind::Internal,
         UploadError::Full(_) => ProblemKind::StorageFull,
         UploadError::Incomplete { .. } | UploadError::TakenOver => ProblemKind::Conflict,

@@ -61,7 +61,7 @@ impl Input {
 #[derive(Debug)]
 pub(super) enum Done {
     /// A job was looked for.
-    Loaded { job: JobId, row: Result<Option<JobRow>, ReadError> },
+    Loaded { job: JobId, row: Result<Option<Box<JobRow>>, ReadError> },
     /// Its document was looked for.
     Source { job: JobId, content: Result<Option<DocumentContent>, ReadError> },
     /// A job's changes were committed, or not.
@@ -87,8 +87,6 @@ pub(super) enum Done {
     Marked { agent: AgentId, epoch: Epoch, what: Mark, result: Result<Vec<Outcome>, CommitError> },
     /// A printer's queue may be looked at again.
     Retry { agent: AgentId, printer: PrinterId },
-    /// Nothing follows.
-    Nothing,
 }
 
 /// What is said to many jobs.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use inkwire_protocol::ids::{JobId, PrinterNumber};
+use inkwire_protocol::ids::JobId;
 use inkwire_protocol::limits::MAX_JOBS_AHEAD;
 
 use super::rules::{self, QueueKey};
@@ -14,7 +14,6 @@ pub(super) const HEADS: usize = 2 * MAX_JOBS_AHEAD;
 /// One printer of a live agent.
 #[derive(Debug)]
 pub(super) struct Line {
-    pub(super) number: PrinterNumber,
     pub(super) present: bool,
     /// Heads of the queue, in order.
     queue: BTreeMap<QueueKey, JobId>,
@@ -30,9 +29,8 @@ pub(super) struct Line {
 }
 
 impl Line {
-    pub(super) fn new(number: PrinterNumber, present: bool) -> Self {
+    pub(super) fn new(present: bool) -> Self {
         Self {
-            number,
             present,
             queue: BTreeMap::new(),
             complete: false,

@@ -21,4 +21,4 @@ mod tests;
 mod transition;
 mod views;
 
-pub(crate) use handle::{Created, Jobs, JobsStart};
+pub(crate) use handle::{Jobs, JobsStart};

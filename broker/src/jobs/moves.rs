@@ -139,7 +139,7 @@ impl Dispatcher {
         &mut self,
         job: JobId,
         input: Input,
-        effect: Effect,
+        effect: &Effect,
         result: Result<Vec<Outcome>, CommitError>,
     ) {
         let Some(entry) = self.jobs.get_mut(&job) else { return };
@@ -167,8 +167,11 @@ impl Dispatcher {
         let mut after = None;
         for outcome in outcomes {
             match outcome {
-                Outcome::Fact { facts_acked, .. } => self.acknowledge(&effect, facts_acked),
-                Outcome::Job { row, .. } => after = Some(*row),
+                Outcome::Fact { facts_acked, news } => {
+                    tracing::trace!(%job, news, "a fact is taken");
+                    self.acknowledge(effect, facts_acked);
+                }
+                Outcome::Job(row) => after = Some(*row),
                 Outcome::Done
                 | Outcome::User(_)
                 | Outcome::Agent(_)

@@ -54,10 +54,10 @@ pub(super) enum Verdict {
 }
 
 /// What follows from a refusal for `reason`.
-pub(super) fn on_refusal(reason: RefuseReason, detail: Option<String>) -> Verdict {
+pub(super) fn on_refusal(reason: RefuseReason, detail: Option<&str>) -> Verdict {
     let because = |code: &str, words: &str| Reason {
         code: code.to_owned(),
-        detail: detail.clone().unwrap_or_else(|| words.to_owned()),
+        detail: detail.unwrap_or(words).to_owned(),
     };
     match reason {
         RefuseReason::Known => Verdict::FactsFollow,
@@ -130,9 +130,7 @@ mod tests {
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 32, 32]);
         assert_eq!(on_refusal(RefuseReason::Known, None), Verdict::FactsFollow);
         assert!(matches!(on_refusal(RefuseReason::Format, None), Verdict::Never(_)));
-        let Verdict::Later(reason) = on_refusal(RefuseReason::DiskFull, Some("0 bytes".into())) else {
-            panic!()
-        };
+        let Verdict::Later(reason) = on_refusal(RefuseReason::DiskFull, Some("0 bytes")) else { panic!() };
         assert_eq!((reason.code.as_str(), reason.detail.as_str()), ("disk-full", "0 bytes"));
     }
 }

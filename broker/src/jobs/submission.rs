@@ -124,7 +124,7 @@ mod tests {
 
     use super::*;
 
-    fn request(change: Value) -> JobCreate {
+    fn request(change: &Value) -> JobCreate {
         let mut value =
             json!({ "printer": "p", "content": { "inline": "YWJj" }, "format": "application/pdf" });
         for (key, new) in change.as_object().unwrap() {
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn a_wrong_parameter_is_named() {
-        let at = |change| check(&request(change), 1 << 20).unwrap_err().pointer.unwrap();
+        let at = |change| check(&request(&change), 1 << 20).unwrap_err().pointer.unwrap();
         assert_eq!(at(json!({ "title": "x".repeat(256) })), "/title");
         assert_eq!(at(json!({ "format": "pdf" })), "/format");
         assert_eq!(at(json!({ "qty": 0 })), "/qty");
@@ -149,14 +149,14 @@ mod tests {
         let packet = json!({ "content": { "transfer": { "bytes": 5, "packet_bytes": 1 } } });
         assert_eq!(at(packet), "/content/transfer/packet_bytes");
         let large = STANDARD.encode(vec![0; INLINE_DOCUMENT_BYTES as usize + 1]);
-        let problem = check(&request(json!({ "content": { "inline": large } })), 1 << 20).unwrap_err();
+        let problem = check(&request(&json!({ "content": { "inline": large } })), 1 << 20).unwrap_err();
         assert_eq!(problem.kind(), Some(ProblemKind::TooLarge));
     }
 
     #[test]
     fn the_same_request_has_the_same_fingerprint_and_others_have_not() {
         let print = |change| {
-            let request = request(change);
+            let request = request(&change);
             fingerprint(&request, &check(&request, 1 << 20).unwrap()).unwrap()
         };
         assert_eq!(print(json!({})), print(json!({})));

@@ -14,7 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use super::addresses::Place;
 use super::{From, Io, Port, proxy_v2, route};
 use crate::config::ProxyHeader;
-use crate::limits::{HTTP_IDLE, MAX_HTTP_HEADER_BYTES};
+use crate::limits::MAX_HTTP_HEADER_BYTES;
 use crate::sessions::Guard;
 
 /// Why a connection ended before HTTP.
@@ -39,8 +39,10 @@ pub(super) async fn serve(
     handshake: OwnedSemaphorePermit,
 ) {
     let tcp = SocketAddr::new(tcp.ip().to_canonical(), tcp.port());
-    let shaken = Box::pin(shake_hands(&port, stream, tcp)).await;
+    let shaking = Box::pin(shake_hands(&port, stream, tcp));
+    let shaken = port.closing.run_until_cancelled(shaking).await;
     drop(handshake);
+    let Some(shaken) = shaken else { return };
     match shaken {
         Ok((io, meter, from, address_place)) => {
             let guard: Guard = Arc::new((place, address_place));
@@ -94,7 +96,7 @@ async fn serve_http(port: Arc<Port>, io: Io, meter: Meter, from: From, guard: Gu
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HTTP_IDLE.min(HANDSHAKE_WITHIN * 6))
+        .header_read_timeout(HANDSHAKE_WITHIN)
         .max_buf_size(MAX_HTTP_HEADER_BYTES)
         .serve_connection(TokioIo::new(io), service)
         .with_upgrades();

@@ -41,7 +41,11 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let agent = dialled.admitted.agent;
-    match try_begin(&sessions, &mut socket, dialled).await {
+    let begun = tokio::select! {
+        begun = try_begin(&sessions, &mut socket, dialled) => begun,
+        () = sessions.closing.cancelled() => Err(Ending::of(CloseCode::Draining)),
+    };
+    match begun {
         Ok(new) => {
             let span = tracing::info_span!("session", %agent, epoch = new.handle.epoch.0);
             span.in_scope(|| {
@@ -100,6 +104,10 @@ where
     match sessions.registry.enter(agent, handle.clone()) {
         Entered::Late => return Err(Ending::of(CloseCode::Superseded)),
         Entered::Live { replaced } => supersede(replaced).await,
+    }
+    if sessions.closing.is_cancelled() {
+        // Whoever closes all sessions may have looked before this one was there.
+        handle.live.end_with(CloseCode::Draining);
     }
     let resumed = started.resumed;
     let new = New { agent, started, handle, commands, resumed };

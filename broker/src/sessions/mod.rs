@@ -28,6 +28,7 @@ use inkwire_protocol::close::CloseCode;
 use inkwire_protocol::ids::AgentId;
 use rand::RngExt as _;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use self::counters::Counters;
@@ -47,6 +48,8 @@ pub(crate) struct Sessions {
     pub(crate) events: mpsc::Sender<SessionEvent>,
     pub(crate) report_interval: Duration,
     pub(crate) tracker: TaskTracker,
+    /// Cancelled when no new session is to begin.
+    pub(crate) closing: CancellationToken,
 }
 
 impl Sessions {

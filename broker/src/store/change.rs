@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use inkwire_protocol::ids::{
-    AccountId, AgentId, Attempt, DocumentId, Epoch, EventOffset, FactSeq, InstanceId, JobId, KeyId,
-    PrinterId, Sha256Digest, SpoolId, StoreEpoch, UserId,
+    AccountId, AgentId, Attempt, DocumentId, Epoch, FactSeq, InstanceId, JobId, KeyId, PrinterId,
+    Sha256Digest, SpoolId, StoreEpoch, UserId,
 };
 use inkwire_protocol::printer::PrinterInfo;
 use serde_json::Value;
@@ -131,8 +131,6 @@ pub(crate) struct Started {
     pub(crate) spool_lost: bool,
     /// Its ledger must be repeated before anything new is dispatched.
     pub(crate) reconciling: bool,
-    /// Its endpoint before, where it is another one now.
-    pub(crate) moved_from: Option<SocketAddr>,
 }
 
 /// An event to be logged; the store numbers it.
@@ -161,8 +159,6 @@ pub(crate) struct NewJob {
 pub(crate) enum NewDocument {
     /// Small enough for the row.
     Inline(Bytes),
-    /// Already whole in its file.
-    File,
     /// Still to come.
     Upload,
 }
@@ -201,15 +197,12 @@ pub(crate) enum Outcome {
     User(Box<UserRow>),
     Agent(Box<AgentRow>),
     Begun(Begun),
-    /// The printers' ids in the order of their numbers, and whether anything was changed.
+    /// Whether anything was changed.
     Printers {
         changed: bool,
     },
-    /// The row as it stands, and the offset of its last event.
-    Job {
-        row: Box<JobRow>,
-        last_event: Option<EventOffset>,
-    },
+    /// The row as it stands.
+    Job(Box<JobRow>),
     /// How many facts of the agent were taken in all; `news` is false for a repeated one.
     Fact {
         facts_acked: u64,

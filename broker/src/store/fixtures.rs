@@ -1,5 +1,7 @@
 //! Rows for tests.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "a test that gets something else fails and shows it")]
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -138,7 +140,7 @@ pub(crate) fn job_of(outcomes: Vec<Outcome>) -> JobRow {
     outcomes
         .into_iter()
         .find_map(|outcome| match outcome {
-            Outcome::Job { row, .. } => Some(*row),
+            Outcome::Job(row) => Some(*row),
             _ => None,
         })
         .unwrap()

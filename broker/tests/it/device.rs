@@ -150,6 +150,7 @@ impl Device {
         link.say(&ToBroker::Hello(Box::new(self.hello())));
         let ToAgent::Welcome(welcome) = link.receive().await else { panic!("no welcome") };
         self.token = Some(welcome.session.clone());
+        link.say(&ToBroker::Reconciled { store_epoch: welcome.store_epoch });
         (link, *welcome)
     }
 }

@@ -5,6 +5,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::wildcard_enum_match_arm,
+    clippy::needless_pass_by_value,
     reason = "a test stops at what it did not expect"
 )]
 
@@ -13,6 +14,7 @@ mod app;
 mod device;
 mod dial;
 mod drain;
+mod jobs;
 mod lab;
 mod pairing;
 mod proxies;

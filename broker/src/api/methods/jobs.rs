@@ -6,10 +6,17 @@ use inkwire_protocol::app::{
     ProblemKind, Upload,
 };
 
+use std::time::{Duration, Instant};
+
 use super::not_found;
 use crate::api::table::Context;
 use crate::auth::internal;
 use crate::limits::{MAX_PAGE_JOBS, PAGE_JOBS};
+
+/// The last write of a connection that was taken over may take this long ...
+const TAKE_OVER_WITHIN: Duration = Duration::from_secs(2);
+/// ... and is looked for this often.
+const TAKE_OVER_LOOK: Duration = Duration::from_millis(5);
 
 pub(in crate::api) async fn create(context: Context, params: JobCreate) -> Result<JobCreated, Problem> {
     if context.api.closing.is_cancelled() {
@@ -21,7 +28,7 @@ pub(in crate::api) async fn create(context: Context, params: JobCreate) -> Resul
     let created = context.api.jobs.create(context.caller.account, params).await?;
     let mut answer = created.answer;
     if let (Some(upload), Some(connection)) = (created.upload, &context.connection) {
-        answer.upload = Some(connection.begin_upload(answer.job.id, upload)?);
+        answer.upload = Some(connection.begin_upload(answer.job.id, upload, &context.api.underway)?);
     }
     Ok(answer)
 }
@@ -29,8 +36,25 @@ pub(in crate::api) async fn create(context: Context, params: JobCreate) -> Resul
 pub(in crate::api) async fn resume_upload(context: Context, params: JobRef) -> Result<Upload, Problem> {
     let connection = context.connection("an upload")?;
     connection.uploads.room()?;
-    let upload = context.api.jobs.resume_upload(context.caller.account, params.job).await?;
-    connection.begin_upload(params.job, upload)
+    let (api, account) = (&context.api, context.caller.account);
+    let row = api.store.job(account, params.job).await.map_err(internal)?;
+    row.ok_or_else(|| not_found("job", params.job))?;
+    api.underway.take_over(params.job).await;
+    let until = Instant::now() + TAKE_OVER_WITHIN;
+    loop {
+        match api.jobs.resume_upload(account, params.job).await {
+            Ok(upload) => return connection.begin_upload(params.job, upload, &api.underway),
+            // The writer of the connection before is about to end; a conflict of the job's own names its state.
+            Err(problem)
+                if problem.kind() == Some(ProblemKind::Conflict)
+                    && problem.state.is_none()
+                    && Instant::now() < until =>
+            {
+                tokio::time::sleep(TAKE_OVER_LOOK).await;
+            }
+            Err(problem) => return Err(problem),
+        }
+    }
 }
 
 pub(in crate::api) async fn finish_upload(context: Context, params: FinishUpload) -> Result<Job, Problem> {

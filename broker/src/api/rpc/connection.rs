@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::Pump;
 use super::outgoing::Outgoing;
-use super::uploads::Uploads;
+use super::uploads::{Underway, Uploads};
 use crate::documents::Upload;
 
 /// One app's WebSocket.
@@ -35,8 +35,13 @@ impl Connection {
     }
 
     /// Takes up an upload on this connection.
-    pub(crate) fn begin_upload(&self, job: JobId, upload: Upload) -> Result<app::Upload, Problem> {
-        self.uploads.begin(job, upload, self.out.clone())
+    pub(crate) fn begin_upload(
+        &self,
+        job: JobId,
+        upload: Upload,
+        underway: &Underway,
+    ) -> Result<app::Upload, Problem> {
+        self.uploads.begin(job, upload, underway, self.out.clone())
     }
 
     /// Subscribes; begins after the answer.

@@ -17,3 +17,4 @@ mod uploads;
 pub(crate) use connection::Connection;
 pub(crate) use pump::Pump;
 pub(crate) use serve::serve;
+pub(crate) use uploads::Underway;

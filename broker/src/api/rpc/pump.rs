@@ -82,18 +82,18 @@ impl Pump {
                     Err(RecvError::Closed) => return std::future::pending().await,
                 },
                 progress = self.progress.recv(), if self.filter.progress => {
-                    self.note(progress);
+                    self.note(&progress);
                     self.send_progress(out);
                 }
             }
         }
     }
 
-    fn note(&mut self, progress: Result<(AccountId, JobProgress), RecvError>) {
+    fn note(&mut self, progress: &Result<(AccountId, JobProgress), RecvError>) {
         match progress {
-            Ok((account, progress)) if account == self.account => {
+            Ok((account, progress)) if *account == self.account => {
                 if self.filter.job.is_none_or(|job| job == progress.job) {
-                    self.news.insert(progress.job, progress);
+                    self.news.insert(progress.job, *progress);
                 }
             }
             Ok(_) | Err(RecvError::Lagged(_)) => {}

@@ -69,6 +69,7 @@ pub(crate) async fn serve<S>(
         let key = app.caller.as_ref().map(|caller| caller.key_name.as_str());
         tracing::warn!(key, code = code.name(), detail, "app connection ended by a mistake of the app");
     }
+    app.last_words();
     app.socket.close(code, &detail).await;
 }
 
@@ -111,6 +112,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> App<S> {
             Ready::Writable => self.write(),
             Ready::Pong { .. } => Ok(()),
             Ready::Closed(closed) => Err((closed.code(), closed.to_string())),
+        }
+    }
+
+    /// Answers that are ready go before the close, as far as they fit.
+    fn last_words(&mut self) {
+        while let Some(message) = self.next.take().or_else(|| self.outgoing.try_recv().ok()) {
+            if self.socket.queue_text(message).is_err() {
+                return;
+            }
         }
     }
 

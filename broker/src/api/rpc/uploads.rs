@@ -1,5 +1,7 @@
 //! Documents on their way in on one connection.
 
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -18,6 +20,9 @@ use crate::documents::{Upload, UploadError};
 /// The round trip that windows are sized for: what is durable at once is acked at once, so a guess is enough.
 const ASSUMED_RTT: Duration = Duration::from_millis(100);
 
+/// So many entries are kept before the dead ones are removed.
+const TIDY_AT: usize = 256;
+
 /// All uploads of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Uploads {
@@ -26,11 +31,38 @@ pub(crate) struct Uploads {
 
 /// One upload.
 #[derive(Debug)]
-struct Slot {
+pub(crate) struct Slot {
     job: JobId,
     receiver: Mutex<Receiver>,
-    /// Taken out by who finishes it.
+    /// Taken out by who finishes it, or takes it over.
     upload: tokio::sync::Mutex<Option<Upload>>,
+    taken_over: AtomicBool,
+}
+
+/// The uploads of all connections, by job: an app that comes back takes its upload from its own connection before, of which
+/// nobody may have noticed yet that it is dead.
+#[derive(Debug, Default)]
+pub(crate) struct Underway {
+    by_job: Mutex<HashMap<JobId, Weak<Slot>>>,
+}
+
+impl Underway {
+    fn enter(&self, slot: &Arc<Slot>) {
+        let mut by_job = lock(&self.by_job);
+        if by_job.len() >= TIDY_AT {
+            by_job.retain(|_, slot| slot.strong_count() > 0);
+        }
+        by_job.insert(slot.job, Arc::downgrade(slot));
+    }
+
+    /// Ends the upload of a job wherever it is; what is durable stays.
+    pub(crate) async fn take_over(&self, job: JobId) {
+        let earlier = lock(&self.by_job).remove(&job).and_then(|slot| slot.upgrade());
+        if let Some(slot) = earlier {
+            slot.taken_over.store(true, Ordering::Release);
+            drop(slot.upload.lock().await.take());
+        }
+    }
 }
 
 /// A packet that costs the app its connection.
@@ -66,6 +98,7 @@ impl Uploads {
         self: &Arc<Self>,
         job: JobId,
         upload: Upload,
+        underway: &Underway,
         out: Arc<Outgoing>,
     ) -> Result<app::Upload, Problem> {
         let (layout, next_seq, durable) = (upload.layout, upload.next_seq, upload.durable.clone());
@@ -76,7 +109,9 @@ impl Uploads {
             job,
             receiver: Mutex::new(receiver),
             upload: tokio::sync::Mutex::new(Some(upload)),
+            taken_over: AtomicBool::new(false),
         });
+        underway.enter(&slot);
         let weak = Arc::downgrade(&slot);
         let transfer = {
             let mut channels = self.channels();
@@ -158,9 +193,10 @@ async fn acknowledge(
     let (mut before, mut since) = (*durable.borrow(), Instant::now());
     loop {
         if durable.changed().await.is_err() {
-            if slot.upgrade().is_some() {
-                uploads.refuse(transfer, &UploadError::Disk("the file has failed".into()), &out);
-            }
+            let Some(slot) = slot.upgrade() else { return };
+            let taken_over = slot.taken_over.load(Ordering::Acquire);
+            let failed = || UploadError::Disk("the file has failed".into());
+            uploads.refuse(transfer, &if taken_over { UploadError::TakenOver } else { failed() }, &out);
             return;
         }
         let Some(slot) = slot.upgrade() else { return };

@@ -15,7 +15,7 @@ async fn one_key_is_one_job_also_at_once_and_other_content_is_refused() {
     let desk = Desk::new().await;
     let account = desk.house.account;
     let keyed = |text: &str| {
-        let mut request = request(inline(text));
+        let mut request = request(&inline(text));
         request.idempotency_key = Some("order-7".into());
         request
     };
@@ -39,7 +39,7 @@ async fn a_foreign_and_an_unknown_id_are_answered_alike() {
         desk.jobs.cancel(desk.house.account, unknown).await.unwrap_err(),
     );
     assert_eq!(desk.job(job.id).await.state, State::Pending);
-    let mut by_id = request(inline("a"));
+    let mut by_id = request(&inline("a"));
     by_id.printer = job.printer.to_string();
     let problem = desk.jobs.create(foreign, by_id).await.unwrap_err();
     assert_eq!(problem.kind(), Some(ProblemKind::NotFound));
@@ -66,9 +66,28 @@ async fn an_upload_is_resumed_by_its_job_and_finished_once() {
     let problem = desk.jobs.resume_upload(account, job.id).await.unwrap_err();
     assert_eq!(problem.state, Some(State::Pending));
     let content = Content::Transfer { bytes: 5, sha256: None, packet_bytes: None };
-    let created = desk.jobs.create(account, request(content)).await.unwrap();
+    let created = desk.jobs.create(account, request(&content)).await.unwrap();
     let upload = created.upload.unwrap();
     let missing = desk.jobs.finish_upload(account, created.answer.job.id, upload, 5, None).await.unwrap_err();
     assert_eq!(missing.kind(), Some(ProblemKind::Conflict));
     assert_eq!(desk.job(created.answer.job.id).await.state, State::Incoming, "nobody was promised anything");
+}
+
+#[tokio::test]
+async fn below_the_space_that_must_stay_free_documents_are_refused_and_outcomes_still_commit() {
+    let mut desk = Desk::new().await;
+    let mut agent = desk.online(vec![]).await;
+    desk.label(|_| {}).await;
+    let open = agent.open().await;
+    desk.min_free_bytes = u64::MAX / 2;
+    desk.restart().await;
+    let mut agent = desk.online(vec![]).await;
+    for content in [inline("a"), Content::Transfer { bytes: 5, sha256: None, packet_bytes: None }] {
+        let problem = desk.jobs.create(desk.house.account, request(&content)).await.unwrap_err();
+        assert_eq!(problem.kind(), Some(ProblemKind::StorageFull));
+        assert!(problem.retry_after_s.is_some());
+    }
+    agent.open().await;
+    desk.acked(&mut agent, &open, 1, super::desk::completed()).await;
+    desk.until(open.open.job, State::Completed).await;
 }

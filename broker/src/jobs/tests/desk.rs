@@ -31,6 +31,8 @@ pub(super) struct Desk {
     events: mpsc::Sender<SessionEvent>,
     running: JoinHandle<()>,
     dials: u64,
+    /// The space guard's setting from the next restart on.
+    pub(super) min_free_bytes: u64,
 }
 
 /// The agent's end of a session.
@@ -45,15 +47,15 @@ impl Desk {
         // Its printers are known from a first session.
         house.started(hello(house.agent, 1)).await;
         house.reconcile().await;
-        let (jobs, events, stop, running) = start(&house).await;
-        Self { house, jobs, stop, events, running, dials: 1 }
+        let (jobs, events, stop, running) = start(&house, 0).await;
+        Self { house, jobs, stop, events, running, dials: 1, min_free_bytes: 0 }
     }
 
     /// The broker's jobs stop and start again on the same store.
     pub(super) async fn restart(&mut self) {
         self.stop.cancel();
         (&mut self.running).await.unwrap();
-        (self.jobs, self.events, self.stop, self.running) = start(&self.house).await;
+        (self.jobs, self.events, self.stop, self.running) = start(&self.house, self.min_free_bytes).await;
     }
 
     pub(super) async fn tell(&self, epoch: Epoch, what: What) {
@@ -126,7 +128,7 @@ impl Desk {
 
     /// Submits a label.
     pub(super) async fn label(&self, change: impl FnOnce(&mut JobCreate)) -> Job {
-        let mut request = request(Content::Inline(STANDARD.encode("^XA^XZ")));
+        let mut request = request(&Content::Inline(STANDARD.encode("^XA^XZ")));
         change(&mut request);
         self.jobs.create(self.house.account, request).await.unwrap().answer.job
     }
@@ -134,7 +136,7 @@ impl Desk {
     /// Submits a document of 100,000 bytes by a transfer.
     pub(super) async fn large(&self) -> Job {
         let content = Content::Transfer { bytes: 100_000, sha256: None, packet_bytes: None };
-        let created = self.jobs.create(self.house.account, request(content)).await.unwrap();
+        let created = self.jobs.create(self.house.account, request(&content)).await.unwrap();
         let job = created.answer.job;
         assert_eq!(job.state, State::Incoming);
         let upload = created.upload.unwrap();
@@ -178,9 +180,12 @@ impl Desk {
     }
 }
 
-async fn start(house: &House) -> (Jobs, mpsc::Sender<SessionEvent>, CancellationToken, JoinHandle<()>) {
+async fn start(
+    house: &House,
+    min_free_bytes: u64,
+) -> (Jobs, mpsc::Sender<SessionEvent>, CancellationToken, JoinHandle<()>) {
     let store: SharedStore = Arc::clone(&house.store) as SharedStore;
-    let space = Space { min_free_bytes: 0, min_free_percent: 0 };
+    let space = Space { min_free_bytes, min_free_percent: 0 };
     let documents = Documents::open(&house.path().join("documents"), space).unwrap();
     let (sender, events) = mpsc::channel(16);
     let stop = CancellationToken::new();
@@ -217,7 +222,7 @@ impl Agent {
     }
 }
 
-pub(super) fn request(content: Content) -> JobCreate {
+pub(super) fn request(content: &Content) -> JobCreate {
     serde_json::from_value(json!({
         "printer": "labels", "format": "application/vnd.zebra-zpl", "content": content,
     }))

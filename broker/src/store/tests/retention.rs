@@ -19,9 +19,9 @@ async fn documents_leave_first_then_rows_and_what_has_not_ended_stays() {
     let printer = house.store.printers(house.account).await.unwrap()[0].id;
     let mut rows = Vec::new();
     for (state, document) in [
-        (State::Completed, NewDocument::File),
+        (State::Completed, NewDocument::Upload),
         (State::Completed, NewDocument::Inline("x".into())),
-        (State::Uncertain, NewDocument::File),
+        (State::Uncertain, NewDocument::Upload),
     ] {
         let mut new = label(house.account, printer, b"x");
         new.document = document;
@@ -38,7 +38,7 @@ async fn documents_leave_first_then_rows_and_what_has_not_ended_stays() {
     assert_eq!(sweep(&house, 100, 100).await, 0, "not before its time");
     assert_eq!(sweep(&house, 101, 100).await, 1, "one file; the other document was in its row");
     assert_eq!((document(0).await, document(1).await), (None, None));
-    assert_eq!(document(2).await, Some(DocumentContent::File), "nobody knows yet: it stays");
+    assert_eq!(document(2).await, Some(DocumentContent::Absent), "nobody knows yet: it stays");
     assert!(present(0).await && present(1).await);
 
     let oldest = house.store.event_bounds(house.account).await.unwrap().oldest;

@@ -29,8 +29,8 @@ pub(super) fn create(db: &Connection, new: NewJob, pending: &mut Pending) -> Res
     row.job.rev = 1;
     insert_document(db, &row, &document)?;
     insert(db, &row)?;
-    let last_event = events::log(db, row.account, &events, pending)?;
-    Ok(Outcome::Job { row: Box::new(row), last_event })
+    events::log(db, row.account, &events, pending)?;
+    Ok(Outcome::Job(Box::new(row)))
 }
 
 /// Same key and same request: the same job. The key is taken in the job's own transaction, so that of two at once one makes the job.
@@ -70,7 +70,6 @@ fn remember(db: &Connection, row: &JobRow, idempotency: &Idempotency) -> Result<
 fn insert_document(db: &Connection, row: &JobRow, document: &NewDocument) -> Result<(), Fail> {
     let (kind, content) = match document {
         NewDocument::Inline(bytes) => (KIND_INLINE, Some(bytes.as_ref())),
-        NewDocument::File => (KIND_FILE, None),
         NewDocument::Upload => (KIND_COMING, None),
     };
     db.prepare_cached(
@@ -170,8 +169,8 @@ pub(super) fn update(db: &Connection, update: UpdateJob, pending: &mut Pending) 
         });
     }
     row.job.rev += 1;
-    let last_event = events::log(db, row.account, &events, pending)?;
-    Ok(Outcome::Job { row: Box::new(row), last_event })
+    events::log(db, row.account, &events, pending)?;
+    Ok(Outcome::Job(Box::new(row)))
 }
 
 pub(super) fn store_document(

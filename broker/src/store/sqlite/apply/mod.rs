@@ -48,7 +48,7 @@ pub(super) fn apply(db: &Connection, change: Change, pending: &mut Pending) -> R
         Change::PairAgent(new) => agents::pair(db, &new, pending),
         Change::RevokeAgent { account, agent, at_ms } => agents::revoke(db, account, agent, at_ms, pending),
         Change::ReleaseAgent { account, agent, at_ms } => agents::release(db, account, agent, at_ms, pending),
-        Change::BeginSession(begin) => sessions::begin(db, *begin, pending),
+        Change::BeginSession(begin) => sessions::begin(db, &begin, pending),
         Change::EndSession { account, agent, epoch, at_ms, reason } => {
             sessions::end(db, account, agent, epoch, at_ms, &reason, pending)
         }

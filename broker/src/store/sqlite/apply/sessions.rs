@@ -11,7 +11,7 @@ use crate::store::session_rules::{self as rules, Instance, Known, Said};
 use crate::store::{AgentRow, BeginSession, Begun, NewEvent, Outcome, Started};
 
 /// Applies every rule on a session's beginning, in one change.
-pub(super) fn begin(db: &Connection, begin: BeginSession, pending: &mut Pending) -> Result<Outcome, Fail> {
+pub(super) fn begin(db: &Connection, begin: &BeginSession, pending: &mut Pending) -> Result<Outcome, Fail> {
     let begun = |begun| Ok(Outcome::Begun(begun));
     let Some(before) = agents::find(db, begin.agent)? else { return begun(Begun::Revoked) };
     if before.revoked_ms.is_some() {
@@ -37,7 +37,7 @@ pub(super) fn begin(db: &Connection, begin: BeginSession, pending: &mut Pending)
         Instance::Same if !before.clone => before.instances.clone(),
         Instance::Restarted(instances) if !before.clone => instances,
         Instance::Same | Instance::Restarted(_) | Instance::Clone => {
-            quarantine(db, &before, &begin, pending)?;
+            quarantine(db, &before, begin, pending)?;
             return begun(Begun::Clone);
         }
     };
@@ -52,12 +52,11 @@ pub(super) fn begin(db: &Connection, begin: BeginSession, pending: &mut Pending)
         incarnation::current(db)?
     };
     let spool_lost = before.spool_lost || rules::spool_lost(&known, said);
-    let moved_from = before.observed_endpoint.filter(|&endpoint| endpoint != begin.observed_endpoint);
     let epoch = before.epoch.next();
-    write(db, &before, &begin, &instances, epoch, spool_lost)?;
-    log.push(online(&begin, epoch));
+    write(db, &before, begin, &instances, epoch, spool_lost)?;
+    log.push(online(begin, epoch));
     if before.observed_endpoint != Some(begin.observed_endpoint) {
-        log.push(endpoint_change(db, &before, &begin, epoch)?);
+        log.push(endpoint_change(db, &before, begin, epoch)?);
     }
     if spool_lost && !before.spool_lost {
         log.push(agents::event(begin.at_ms, "agent.spool-lost", begin.agent, Value::Null));
@@ -71,7 +70,6 @@ pub(super) fn begin(db: &Connection, begin: BeginSession, pending: &mut Pending)
         agent,
         store_epoch,
         spool_lost,
-        moved_from,
     })))
 }
 

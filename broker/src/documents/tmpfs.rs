@@ -1,0 +1,59 @@
+//! A disk that is full, for real: a tmpfs of 512 KiB (needs root; says so and does nothing otherwise).
+
+use std::process::Command;
+
+use bytes::Bytes;
+use inkwire_protocol::ids::{AccountId, DocumentId, PrinterNumber, TransferId};
+use inkwire_protocol::packet::Header;
+use inkwire_protocol::transfer::Layout;
+use uuid::Uuid;
+
+use super::{Documents, Space};
+
+struct Mount(tempfile::TempDir);
+
+impl Mount {
+    fn new() -> Option<Self> {
+        let folder = tempfile::tempdir().unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", "size=512k", "tmpfs"]).arg(folder.path());
+        mount.status().is_ok_and(|status| status.success()).then_some(Self(folder))
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let done = Command::new("umount").arg(self.0.path()).status();
+        assert!(done.is_ok_and(|status| status.success()), "the tmpfs is still in use");
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_ends_the_upload_with_an_error_and_never_acks_what_is_not_there() {
+    let Some(mount) = Mount::new() else {
+        println!("skipped: a tmpfs cannot be mounted here");
+        return;
+    };
+    let documents =
+        Documents::open(mount.0.path(), Space { min_free_bytes: 0, min_free_percent: 0 }).unwrap();
+    assert!(documents.admit(1 << 20).is_ok(), "the guard is off here");
+    let (account, id) = (AccountId::from_uuid(Uuid::from_u128(1)), DocumentId::from_uuid(Uuid::from_u128(2)));
+    let layout = Layout::new(1 << 20, 16_000).unwrap();
+    let upload = documents.upload(account, id, layout).await.unwrap();
+    let data = Bytes::from(vec![7; 16_000]);
+    let crc = Header::over(TransferId(0), PrinterNumber(0), 0, false, &data).crc32c;
+    let mut sent = 0;
+    for seq in 0..layout.packets() - 1 {
+        if upload.write(seq, crc, data.clone()).await.is_err() {
+            break;
+        }
+        sent = seq;
+    }
+    let mut durable = upload.durable.clone();
+    while durable.changed().await.is_ok() {}
+    assert!(*durable.borrow() <= 512 * 1024 / 16_000, "acked {}, sent {sent}", *durable.borrow());
+    assert!(documents.finish(&upload, None).await.is_err());
+    drop(upload);
+    // The poisoned file is gone: the same upload begins anew.
+    assert_eq!(documents.upload(account, id, layout).await.unwrap().next_seq, 0);
+}
