@@ -41,6 +41,7 @@ pub struct Broker {
     /// Bodies of 401s that the next dials get.
     pub refusals: Arc<Mutex<Vec<String>>>,
     pub store_epoch: StoreEpoch,
+    pub spool_lost: bool,
     /// Authorization headers of refused dials.
     pub refused: Arc<Mutex<Vec<String>>>,
 }
@@ -82,7 +83,7 @@ impl Broker {
             }
         });
         let store_epoch = StoreEpoch::from_uuid(uuid::Uuid::from_u128(77));
-        Self { url, connections, refusals, store_epoch, refused }
+        Self { url, connections, refusals, store_epoch, spool_lost: false, refused }
     }
 
     /// The next connection, as it is.
@@ -104,6 +105,7 @@ impl Broker {
             resumed: hello.session.is_some(),
             epoch: Epoch(1),
             store_epoch: self.store_epoch,
+            spool_lost: self.spool_lost,
             observed_endpoint: "192.0.2.1:9".parse().unwrap(),
             report_interval_ms: 25_000,
             broker_time_ms: now_ms(),
