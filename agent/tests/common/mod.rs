@@ -53,6 +53,8 @@ pub struct Conn {
     pub path: String,
     next_transfer: u32,
     pub facts: u64,
+    /// Facts that came while something else was waited for.
+    early: std::collections::VecDeque<FactMessage>,
 }
 
 pub fn now_ms() -> u64 {
@@ -174,7 +176,14 @@ async fn accept_one(
     io.write_all(answer.as_bytes()).await.ok()?;
     io.flush().await.ok()?;
     let socket = accept(io, Bytes::new(), meter, SocketConfig::AGENT).await;
-    Some(Conn { socket, authorization: header("authorization"), path, next_transfer: 1, facts: 0 })
+    Some(Conn {
+        socket,
+        authorization: header("authorization"),
+        path,
+        next_transfer: 1,
+        facts: 0,
+        early: Default::default(),
+    })
 }
 
 impl Conn {
@@ -224,6 +233,10 @@ impl Conn {
 
     /// The next fact, acknowledged; everything before it but acks and `reconciled` is a surprise.
     pub async fn fact(&mut self) -> FactMessage {
+        if let Some(fact) = self.early.pop_front() {
+            self.ack_fact(&fact);
+            return fact;
+        }
         loop {
             match self.hear().await {
                 ToBroker::Fact(fact) => {
@@ -293,6 +306,7 @@ impl Conn {
         loop {
             match self.hear().await {
                 ToBroker::Ack(ack) if ack.next_seq >= next_seq => return ack,
+                ToBroker::Fact(fact) => self.early.push_back(fact),
                 ToBroker::Ack(_) | ToBroker::Reconciled { .. } => {}
                 other => panic!("not an ack: {other:?}"),
             }
