@@ -101,7 +101,9 @@ pub(crate) fn public_url(
 pub(crate) fn certificate_names(config: &Config, listening: &[SocketAddr]) -> Vec<String> {
     let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).into();
     names.extend(host_name());
-    names.extend(listening.iter().map(|at| at.ip()).filter(|ip| !ip.is_unspecified()).map(|ip| ip.to_string()));
+    names.extend(
+        listening.iter().map(|at| at.ip()).filter(|ip| !ip.is_unspecified()).map(|ip| ip.to_string()),
+    );
     let public = config.public_url.as_ref().and_then(|text| text.parse::<BrokerUrl>().ok());
     names.extend(public.map(|url| url.host()));
     names.extend(config.names.iter().cloned());
@@ -138,7 +140,10 @@ mod tests {
     fn the_broker_knows_how_it_is_called() {
         let pin = Sha256Digest::of(b"ca");
         let url = |public, address: &str| public_url(&config(public), address.parse().unwrap(), pin).unwrap();
-        assert_eq!(url(Some("https://print.example.com"), "0.0.0.0:7443").origin(), "https://print.example.com");
+        assert_eq!(
+            url(Some("https://print.example.com"), "0.0.0.0:7443").origin(),
+            "https://print.example.com"
+        );
         assert_eq!(url(None, "127.0.0.1:7443").origin(), "https://127.0.0.1:7443");
         assert_eq!(url(None, "[::1]:7443").origin(), "https://[::1]:7443");
         assert!(url(None, "0.0.0.0:7443").origin().ends_with(":7443"));
@@ -148,7 +153,8 @@ mod tests {
 
     #[test]
     fn names_are_complete_and_single() {
-        let names = certificate_names(&config(Some("https://print.example.com")), &["192.0.2.1:1".parse().unwrap()]);
+        let names =
+            certificate_names(&config(Some("https://print.example.com")), &["192.0.2.1:1".parse().unwrap()]);
         for name in ["localhost", "127.0.0.1", "::1", "192.0.2.1", "print.example.com", "till.example"] {
             assert_eq!(names.iter().filter(|have| *have == name).count(), 1, "{name}");
         }

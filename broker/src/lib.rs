@@ -28,7 +28,8 @@ mod store;
 
 pub use app::{Broker, RunError, StartError};
 pub use config::{
-    Config, ConfigError, DEFAULT_LISTEN, OneOrMany, ProxyHeader, RawConfig, RawLimits, RawProxies, RawRetention, RawTls,
+    Config, ConfigError, DEFAULT_LISTEN, OneOrMany, ProxyHeader, RawConfig, RawLimits, RawProxies,
+    RawRetention, RawTls,
 };
 
 /// The broker's version, as agents and apps are told it.

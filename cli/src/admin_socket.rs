@@ -25,7 +25,10 @@ pub(crate) fn in_data_dir(data: &Path) -> PathBuf {
 pub(crate) async fn call(socket: &Path, method: &str, params: Value) -> Result<Value, Failure> {
     let answered = tokio::time::timeout(ANSWER_WITHIN, ask(socket, method, params)).await;
     let response = answered.map_err(|_| {
-        Failure::new(Exit::Unreachable, anyhow::anyhow!("the broker did not answer `{method}` within {ANSWER_WITHIN:?}"))
+        Failure::new(
+            Exit::Unreachable,
+            anyhow::anyhow!("the broker did not answer `{method}` within {ANSWER_WITHIN:?}"),
+        )
     })??;
     match response.error {
         Some(error) => Err(refused(error.data)),
@@ -42,7 +45,10 @@ async fn ask(socket: &Path, method: &str, params: Value) -> Result<RpcResponse, 
     let stream = UnixStream::connect(socket)
         .await
         .with_context(|| {
-            format!("cannot reach a broker at {}: does it run, with this data folder, as this user?", socket.display())
+            format!(
+                "cannot reach a broker at {}: does it run, with this data folder, as this user?",
+                socket.display()
+            )
         })
         .map_err(|error| Failure::new(Exit::Unreachable, error))?;
     let (read, mut write) = stream.into_split();
@@ -57,7 +63,8 @@ async fn ask(socket: &Path, method: &str, params: Value) -> Result<RpcResponse, 
     write.write_all(text.as_bytes()).await?;
     let mut line = String::new();
     BufReader::new(read.take(MAX_ANSWER_BYTES)).read_line(&mut line).await?;
-    let response = serde_json::from_str(&line)
-        .with_context(|| format!("the answer to `{method}` was not understood: is the broker of another version?"))?;
+    let response = serde_json::from_str(&line).with_context(|| {
+        format!("the answer to `{method}` was not understood: is the broker of another version?")
+    })?;
     Ok(response)
 }

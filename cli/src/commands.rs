@@ -15,7 +15,7 @@ pub(crate) mod login;
 pub(crate) mod pairings;
 pub(crate) mod print;
 pub(crate) mod printers;
-mod watch;
+pub(crate) mod watch;
 
 use crate::args::{Args, Command};
 use crate::exit::{Exit, Failure};

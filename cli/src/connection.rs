@@ -13,7 +13,7 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(8);
 
 /// Options of every command that talks to a broker as an app.
 #[derive(Debug, Clone, Args)]
-pub struct Connection {
+pub(crate) struct Connection {
     /// The broker's address with its pin, as the broker prints it
     #[arg(long, value_name = "URL#sha256=..", env = "INKWIRE_URL", global = true)]
     broker: Option<String>,
@@ -39,7 +39,9 @@ impl Connection {
         };
         let (saved_url, saved_key) = saved.map(|login| (login.url, login.key)).unzip();
         let url = self.broker.clone().or(saved_url.clone()).ok_or_else(|| {
-            Failure::usage("no broker is named: use --broker or INKWIRE_URL, or sign in once with `inkwire login`")
+            Failure::usage(
+                "no broker is named: use --broker or INKWIRE_URL, or sign in once with `inkwire login`",
+            )
         })?;
         let url = parse_url(&url)?;
         // A remembered key is for the remembered broker only: it is never shown to another.

@@ -8,7 +8,7 @@ use inkwire_client::protocol::app::ProblemKind;
 
 /// The exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
+pub(crate) enum Exit {
     /// It was done.
     Done,
     /// It failed, or the job that was watched was not printed.
@@ -25,7 +25,7 @@ pub enum Exit {
 
 impl Exit {
     /// The number that the shell sees.
-    pub const fn code(self) -> u8 {
+    pub(crate) const fn code(self) -> u8 {
         match self {
             Self::Done => 0,
             Self::Failed => 1,
@@ -45,29 +45,24 @@ impl From<Exit> for ExitCode {
 
 /// Why a command has no result: an error with the chain of its causes, and the exit code that it means.
 #[derive(Debug)]
-pub struct Failure {
+pub(crate) struct Failure {
     exit: Exit,
     error: anyhow::Error,
 }
 
 impl Failure {
     /// A failure with its code.
-    pub fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
+    pub(crate) fn new(exit: Exit, error: impl Into<anyhow::Error>) -> Self {
         Self { exit, error: error.into() }
     }
 
     /// A wrong command line, as far as clap cannot know.
-    pub fn usage(message: impl fmt::Display) -> Self {
+    pub(crate) fn usage(message: impl fmt::Display) -> Self {
         Self::new(Exit::Usage, anyhow::anyhow!("{message}"))
     }
 
-    /// Something that there is not.
-    pub fn missing(message: impl fmt::Display) -> Self {
-        Self::new(Exit::Refused, anyhow::anyhow!("{message}"))
-    }
-
     /// Its exit code.
-    pub const fn exit(&self) -> Exit {
+    pub(crate) const fn exit(&self) -> Exit {
         self.exit
     }
 }
@@ -90,7 +85,8 @@ impl fmt::Display for Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        let exit = error.chain().find_map(|cause| cause.downcast_ref::<Error>()).map_or(Exit::Failed, of_client);
+        let exit =
+            error.chain().find_map(|cause| cause.downcast_ref::<Error>()).map_or(Exit::Failed, of_client);
         Self { exit, error }
     }
 }

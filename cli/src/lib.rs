@@ -23,9 +23,7 @@ mod output;
 mod progress;
 mod words;
 
-pub use args::Args;
-pub use exit::{Exit, Failure};
-
+use args::Args;
 use clap::Parser as _;
 
 /// Does what the command line says. The exit codes stand in docs/cli.md.

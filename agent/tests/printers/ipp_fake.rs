@@ -221,7 +221,8 @@ async fn a_printer_without_create_job_gets_print_job() {
     // Had it crashed before the answer, nobody could say: nothing is ever begun again on that note alone.
     let first = journal.intents.borrow()[0].clone();
     let recovery = within(backend.recover(&task(1, "application/pdf"), &first)).await;
-    assert!(!matches!(recovery, Recovery::NotStarted), "{recovery:?}");
+    let Recovery::Decided(outcome) = recovery else { panic!("{recovery:?}") };
+    assert_eq!(reason(&outcome), "not-in-history");
 }
 
 /// A printer that resets the connection in the middle of the document, and then tells `state` with `begun`.

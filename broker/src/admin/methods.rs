@@ -2,7 +2,7 @@
 
 use inkwire_protocol::app::{Problem, ProblemKind, Scope};
 use inkwire_protocol::close::CloseCode;
-use inkwire_protocol::ids::{AgentId, KeyId, Sha256Digest, UserId, AccountId};
+use inkwire_protocol::ids::{AccountId, AgentId, KeyId, Sha256Digest, UserId};
 use inkwire_protocol::limits::MAX_NAME_CHARS;
 use rand::Rng as _;
 use serde::Deserialize;
@@ -116,8 +116,14 @@ struct OfAgent {
 }
 
 async fn status(admin: &Admin, _: Nothing) -> Answer {
-    let counters: serde_json::Map<String, Value> =
-        admin.api.sessions.counters.all().into_iter().map(|(name, count)| (name.to_owned(), count.into())).collect();
+    let counters: serde_json::Map<String, Value> = admin
+        .api
+        .sessions
+        .counters
+        .all()
+        .into_iter()
+        .map(|(name, count)| (name.to_owned(), count.into()))
+        .collect();
     Ok(json!({
         "version": crate::VERSION,
         "url": admin.url.to_string(),
@@ -131,11 +137,8 @@ async fn status(admin: &Admin, _: Nothing) -> Answer {
 
 async fn account_create(admin: &Admin, params: Named) -> Answer {
     check_name(&params.name)?;
-    let row = AccountRow {
-        id: AccountId::from_uuid(Uuid::now_v7()),
-        name: params.name,
-        created_ms: now_ms(),
-    };
+    let row =
+        AccountRow { id: AccountId::from_uuid(Uuid::now_v7()), name: params.name, created_ms: now_ms() };
     let answer = json!({ "id": row.id, "name": row.name });
     commit(admin, vec![Change::CreateAccount(row)]).await?;
     Ok(answer)
@@ -185,7 +188,8 @@ async fn key_create(admin: &Admin, params: NewKey) -> Answer {
     check_name(&params.name)?;
     let account = account(admin, &params.account).await?;
     let (text, mut row) = new_key(account.id, params.name, params.scope);
-    row.expires_ms = params.expires_in_s.map(|seconds| row.created_ms.saturating_add(seconds.saturating_mul(1000)));
+    row.expires_ms =
+        params.expires_in_s.map(|seconds| row.created_ms.saturating_add(seconds.saturating_mul(1000)));
     let answer = json!({ "id": row.id, "name": row.name, "scope": row.scope, "key": text.as_str(), "url": admin.url.to_string() });
     commit(admin, vec![Change::CreateKey(row)]).await?;
     Ok(answer)

@@ -10,7 +10,7 @@
 //! A new method is one function in `methods/` and one line in `table`; a new REST path is one line in `rest`.
 
 mod methods;
-mod present;
+pub(crate) mod present;
 pub(crate) mod rest;
 pub(crate) mod rpc;
 mod sign_in;
@@ -32,7 +32,7 @@ use crate::pairing::Pairings;
 use crate::sessions::SharedSessions;
 use crate::store::SharedStore;
 
-pub(crate) use sign_in::{SignedIn, redeem};
+pub(crate) use sign_in::new_key;
 
 /// Keys revoked that live connections may not have heard of yet; who lags looks its own key up.
 const REVOCATIONS: usize = 64;
@@ -88,7 +88,8 @@ impl Api {
 pub(crate) fn problem_response(problem: &Problem) -> Response<Body> {
     let body = serde_json::to_vec(problem).unwrap_or_default();
     let mut response = Response::new(Body::from(body));
-    *response.status_mut() = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() =
+        StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
     if let Some(seconds) = problem.retry_after_s {

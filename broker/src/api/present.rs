@@ -9,7 +9,7 @@ use crate::sessions::registry::{Handle, Registry};
 use crate::store::{AgentRow, PrinterRow};
 
 /// An agent, without its history of endpoints.
-pub(super) fn agent(row: AgentRow, registry: &Registry) -> Agent {
+pub(crate) fn agent(row: AgentRow, registry: &Registry) -> Agent {
     let live = registry.of(row.id);
     let status = status(&row, live.as_ref());
     let seen = live.as_ref().map(|handle| handle.live.last_seen_ms.load(Ordering::Relaxed));

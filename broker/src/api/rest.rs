@@ -31,16 +31,24 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/readyz", get(ready))
         .route("/v1/me", get(async |s: Shared, h: HeaderMap| plain(s, h, method::ME).await))
         .route("/v1/agents", get(async |s: Shared, h: HeaderMap| plain(s, h, method::AGENTS_LIST).await))
-        .route("/v1/agents/{agent}", get(async |s: Shared, h: HeaderMap, id: Path<String>| {
-            with_id(s, h, method::AGENTS_GET, "agent", id, Map::new()).await
-        }))
+        .route(
+            "/v1/agents/{agent}",
+            get(async |s: Shared, h: HeaderMap, id: Path<String>| {
+                with_id(s, h, method::AGENTS_GET, "agent", id, Map::new()).await
+            }),
+        )
         .route("/v1/printers", get(async |s: Shared, h: HeaderMap| plain(s, h, method::PRINTERS_LIST).await))
         .route("/v1/jobs", get(list_jobs).post(create_job))
-        .route("/v1/jobs/{job}", get(async |s: Shared, h: HeaderMap, id: Path<String>| {
-            with_id(s, h, method::JOBS_GET, "job", id, Map::new()).await
-        }))
+        .route(
+            "/v1/jobs/{job}",
+            get(async |s: Shared, h: HeaderMap, id: Path<String>| {
+                with_id(s, h, method::JOBS_GET, "job", id, Map::new()).await
+            }),
+        )
         .route("/v1/jobs/{job}/{action}", post(act_on_job))
-        .fallback(async || problem_response(&ProblemKind::UnknownMethod.because("there is no such path: see /")))
+        .fallback(async || {
+            problem_response(&ProblemKind::UnknownMethod.because("there is no such path: see /"))
+        })
         .method_not_allowed_fallback(async || {
             let mut problem = ProblemKind::UnknownMethod.because("this path does not take this HTTP method");
             problem.status = StatusCode::METHOD_NOT_ALLOWED.as_u16();
@@ -59,10 +67,16 @@ pub(crate) fn dressed(mut response: Response<Body>) -> Response<Body> {
 }
 
 /// Signs the caller in, calls the method, and answers.
-async fn call(api: Arc<Api>, headers: &HeaderMap, name: &str, params: Map<String, Value>) -> Result<Value, Problem> {
-    let caller = api.caller_of(headers).await?.ok_or_else(|| {
-        ProblemKind::Unauthenticated.because("send `Authorization: Bearer` and an API key")
-    })?;
+async fn call(
+    api: Arc<Api>,
+    headers: &HeaderMap,
+    name: &str,
+    params: Map<String, Value>,
+) -> Result<Value, Problem> {
+    let caller = api
+        .caller_of(headers)
+        .await?
+        .ok_or_else(|| ProblemKind::Unauthenticated.because("send `Authorization: Bearer` and an API key"))?;
     table::call(Context { api, caller, connection: None }, name, Value::Object(params)).await
 }
 
@@ -181,7 +195,9 @@ fn job_filter(query: &str) -> Map<String, Value> {
     for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
         let value = match key.as_ref() {
             "states" => value.split(',').filter(|state| !state.is_empty()).map(Value::from).collect(),
-            "before" | "limit" => value.parse::<u64>().map_or_else(|_| Value::from(value.as_ref()), Value::from),
+            "before" | "limit" => {
+                value.parse::<u64>().map_or_else(|_| Value::from(value.as_ref()), Value::from)
+            }
             _ => Value::from(value.as_ref()),
         };
         params.insert(key.into_owned(), value);

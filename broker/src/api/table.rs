@@ -9,9 +9,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::Api;
 use super::methods::{agents, events, jobs, me, pairings, printers};
 use super::rpc::Connection;
-use super::Api;
 use crate::auth::Caller;
 
 /// What a method is called with, besides its parameters.
@@ -79,7 +79,8 @@ methods! {
 /// Calls a method by its name.
 pub(crate) async fn call(context: Context, name: &str, params: Value) -> Result<Value, Problem> {
     let found = METHODS.iter().find(|method| method.name == name);
-    let method = found.ok_or_else(|| ProblemKind::UnknownMethod.because(format!("there is no method `{name}`")))?;
+    let method =
+        found.ok_or_else(|| ProblemKind::UnknownMethod.because(format!("there is no method `{name}`")))?;
     context.caller.must(method.scope)?;
     (method.call)(context, params).await
 }
@@ -128,7 +129,8 @@ mod tests {
 
     #[test]
     fn what_is_wrong_with_parameters_is_named() {
-        let unknown = read::<JobRef>(json!({"job": "01890a5d-ac96-774b-bcce-b302099a8057", "colour": 1})).unwrap_err();
+        let unknown =
+            read::<JobRef>(json!({"job": "01890a5d-ac96-774b-bcce-b302099a8057", "colour": 1})).unwrap_err();
         assert_eq!((unknown.status, unknown.pointer.as_deref()), (400, Some("/colour")));
         let missing = read::<JobCreate>(Value::Null).unwrap_err();
         assert_eq!(missing.pointer.as_deref(), Some("/printer"));

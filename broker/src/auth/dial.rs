@@ -127,7 +127,12 @@ mod tests {
 
         fn sign(&self, claims: &DialClaims) -> String {
             let der: aws_lc_rs::encoding::Pkcs8V1Der<'_> = self.pair.as_der().unwrap();
-            jsonwebtoken::encode(&Header::new(Algorithm::EdDSA), claims, &EncodingKey::from_ed_der(der.as_ref())).unwrap()
+            jsonwebtoken::encode(
+                &Header::new(Algorithm::EdDSA),
+                claims,
+                &EncodingKey::from_ed_der(der.as_ref()),
+            )
+            .unwrap()
         }
 
         fn known(&self) -> Known<'_> {
@@ -194,7 +199,11 @@ mod tests {
             ("alg none with a signature", format!("{none}.{}.{}", parts[1], parts[2])),
             ("the public key as an HMAC secret", hs256),
             ("another audience", device.sign(&DialClaims { aud: "else".into(), ..claims() })),
-            ("another agent", device.sign(&DialClaims { sub: AgentId::from_uuid(uuid::Uuid::nil()).to_string(), ..claims() })),
+            (
+                "another agent",
+                device
+                    .sign(&DialClaims { sub: AgentId::from_uuid(uuid::Uuid::nil()).to_string(), ..claims() }),
+            ),
             ("no digest", device.sign(&DialClaims { th: Some("x".into()), ..claims() })),
             ("cut", good[..good.len() - 4].to_owned()),
             ("nothing", String::new()),

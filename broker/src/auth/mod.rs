@@ -47,7 +47,8 @@ impl Caller {
 
 /// The holder of an API key. An unknown, a revoked and an expired key answer alike.
 pub(crate) async fn authenticate(store: &SharedStore, token: &str) -> Result<Caller, Problem> {
-    let refused = || ProblemKind::Unauthenticated.because("the API key is not valid (any more): have a new one made");
+    let refused =
+        || ProblemKind::Unauthenticated.because("the API key is not valid (any more): have a new one made");
     let hash = keys::digest(keys::Kind::Key, token).ok_or_else(refused)?;
     let key = store.key_by_hash(hash).await.map_err(internal)?.ok_or_else(refused)?;
     if !is_valid(&key, now_ms()) || !keys::same(&key.hash, &hash) {

@@ -17,7 +17,11 @@ use crate::sessions::Dialled;
 const BUSY_RETRY_S: u16 = 5;
 
 /// Checks the dial token; the answer to a bad one is ready to be sent.
-pub(super) async fn check(port: &Port, headers: &HeaderMap, observed: SocketAddr) -> Result<Dialled, Response<Body>> {
+pub(super) async fn check(
+    port: &Port,
+    headers: &HeaderMap,
+    observed: SocketAddr,
+) -> Result<Dialled, Response<Body>> {
     match admit(port, headers, observed).await {
         Ok(dialled) => Ok(dialled),
         Err(error) => {
@@ -53,11 +57,21 @@ async fn admit(port: &Port, headers: &HeaderMap, observed: SocketAddr) -> Result
 
 fn refusal(error: DialError) -> Response<Body> {
     let (status, detail) = match error {
-        DialError::Clock => (StatusCode::UNAUTHORIZED, "the token's times do not fit this broker's clock: correct them by broker_time_ms"),
-        DialError::Replayed => (StatusCode::UNAUTHORIZED, "the token's number was used before: dial again with a larger one"),
-        DialError::Unauthenticated => (StatusCode::UNAUTHORIZED, "not a token of an agent of this broker: pair the agent (again)"),
+        DialError::Clock => (
+            StatusCode::UNAUTHORIZED,
+            "the token's times do not fit this broker's clock: correct them by broker_time_ms",
+        ),
+        DialError::Replayed => {
+            (StatusCode::UNAUTHORIZED, "the token's number was used before: dial again with a larger one")
+        }
+        DialError::Unauthenticated => {
+            (StatusCode::UNAUTHORIZED, "not a token of an agent of this broker: pair the agent (again)")
+        }
         DialError::Revoked => (StatusCode::UNAUTHORIZED, "the agent was revoked: pair it again"),
-        DialError::Clone => (StatusCode::UNAUTHORIZED, "two PCs use this agent's identity: pair one of them anew and release the other"),
+        DialError::Clone => (
+            StatusCode::UNAUTHORIZED,
+            "two PCs use this agent's identity: pair one of them anew and release the other",
+        ),
         DialError::Busy => (StatusCode::SERVICE_UNAVAILABLE, "the broker is busy: come back later"),
     };
     let body = DialRefused { error, detail: detail.to_owned(), broker_time_ms: now_ms() };

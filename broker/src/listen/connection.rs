@@ -12,9 +12,10 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::TlsAcceptor;
 
 use super::addresses::Place;
-use super::{From, Guard, Io, Port, proxy_v2, route};
+use super::{From, Io, Port, proxy_v2, route};
 use crate::config::ProxyHeader;
 use crate::limits::{HTTP_IDLE, MAX_HTTP_HEADER_BYTES};
+use crate::sessions::Guard;
 
 /// Why a connection ended before HTTP.
 #[derive(Debug, thiserror::Error)]

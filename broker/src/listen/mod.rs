@@ -33,7 +33,7 @@ use crate::api::Api;
 use crate::config::{Limits, Proxies};
 use crate::limits::{MAX_HANDSHAKES, MAX_HANDSHAKES_PER_ADDRESS};
 use crate::pairing::Pairings;
-use crate::sessions::{Guard, SharedSessions};
+use crate::sessions::SharedSessions;
 
 pub(crate) use accept::accept_loop;
 

@@ -102,8 +102,14 @@ mod tests {
 
     #[tokio::test]
     async fn anything_else_is_refused() {
-        assert!(matches!(read_bytes(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03abcdefgh").await, Err(ProxyError::NotV2)));
-        assert!(matches!(read_bytes(b"PROXY TCP4 203.0.113.9 10.0.0.1 1 2\r\n").await, Err(ProxyError::NotV2)));
+        assert!(matches!(
+            read_bytes(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03abcdefgh").await,
+            Err(ProxyError::NotV2)
+        ));
+        assert!(matches!(
+            read_bytes(b"PROXY TCP4 203.0.113.9 10.0.0.1 1 2\r\n").await,
+            Err(ProxyError::NotV2)
+        ));
         assert!(matches!(read_bytes(&header(Command::Proxy)[..20]).await, Err(ProxyError::Io(_))));
         let mut long = header(Command::Proxy);
         long[14..16].copy_from_slice(&u16::MAX.to_be_bytes());

@@ -14,10 +14,11 @@ use inkwire_protocol::message::{
 use inkwire_transport::{Meter, SocketConfig};
 use tower::ServiceExt as _;
 
-use super::{From, Guard, Port, agent_door, forwarded, upgrade};
+use super::{From, Port, agent_door, forwarded, upgrade};
 use crate::api::{problem_response, rest, rpc};
 use crate::config::ProxyHeader;
 use crate::limits::REQUEST_WITHIN;
+use crate::sessions::Guard;
 
 /// Answers a request; never fails, for every error is an answer.
 pub(super) async fn route(

@@ -91,7 +91,13 @@ impl<A> Default for Book<A> {
 
 impl<A> Book<A> {
     /// Lets somebody wait under `code` for [`PAIRING_LIFETIME`].
-    pub(crate) fn begin(&mut self, code: Code, applicant: Applicant, answer: A, now_ms: u64) -> Result<(), Full> {
+    pub(crate) fn begin(
+        &mut self,
+        code: Code,
+        applicant: Applicant,
+        answer: A,
+        now_ms: u64,
+    ) -> Result<(), Full> {
         self.forget_expired(now_ms);
         if self.waiting.len() >= MAX_PENDING_PAIRINGS {
             return Err(Full::Everywhere);

@@ -73,7 +73,12 @@ mod tests {
         let code = Code::from_random([0x39, 0xee, 0x2a, 0x26, 0xcd]);
         let text = code.to_string();
         assert_eq!((text.len(), &text[4..5]), (9, "-"));
-        for typed in [text.clone(), text.to_lowercase(), text.replace('-', ""), format!(" {} ", text.replace('-', " - "))] {
+        for typed in [
+            text.clone(),
+            text.to_lowercase(),
+            text.replace('-', ""),
+            format!(" {} ", text.replace('-', " - ")),
+        ] {
             assert_eq!(typed.parse(), Ok(code), "{typed}");
         }
         assert_eq!("oil0-0000".parse::<Code>(), "0110-0000".parse());

@@ -42,7 +42,8 @@ impl Pairings {
     /// Who waits under a code that somebody typed.
     pub(crate) fn show(&self, account: AccountId, code: &str) -> Result<PendingPairing, Problem> {
         let mut book = self.book();
-        let (applicant, expires_in_s) = book.show(account, code, now_ms()).map_err(|denied| problem(&denied))?;
+        let (applicant, expires_in_s) =
+            book.show(account, code, now_ms()).map_err(|denied| problem(&denied))?;
         Ok(PendingPairing {
             hostname: applicant.hostname.clone(),
             os: applicant.os.clone(),
@@ -59,7 +60,8 @@ impl Pairings {
         account_name: &str,
         approval: &ApprovePairing,
     ) -> Result<AgentRow, Problem> {
-        if approval.name.as_ref().is_some_and(|name| name.is_empty() || name.chars().count() > MAX_NAME_CHARS) {
+        if approval.name.as_ref().is_some_and(|name| name.is_empty() || name.chars().count() > MAX_NAME_CHARS)
+        {
             let range = format!("a name has 1 to {MAX_NAME_CHARS} characters");
             return Err(ProblemKind::InvalidParams.because(range).at("/name"));
         }
@@ -71,7 +73,9 @@ impl Pairings {
         let made = self.make_agent(Some(account), None, &applicant, name).await;
         let told = match &made {
             Ok(row) => paired(row, account_name),
-            Err(_) => FromPairing::Refused { reason: "the broker could not store the agent: try again".into() },
+            Err(_) => {
+                FromPairing::Refused { reason: "the broker could not store the agent: try again".into() }
+            }
         };
         if answer.send(told).is_err() {
             tracing::info!("an agent went away while it was approved: it must be paired again");
@@ -81,7 +85,7 @@ impl Pairings {
             ProblemKind::Internal.because("the agent could not be stored: pair it again")
         })?;
         tracing::info!(agent = %row.id, name = row.name, endpoint = %applicant.observed, "agent paired");
-        Ok(row)
+        Ok(*row)
     }
 
     async fn make_agent(

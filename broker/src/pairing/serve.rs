@@ -41,8 +41,12 @@ struct Asked {
 
 impl Pairings {
     /// Talks to a PC until it is an agent, is refused, or goes away.
-    pub(crate) async fn serve<S>(&self, mut socket: Socket<S>, observed: SocketAddr, closing: CancellationToken)
-    where
+    pub(crate) async fn serve<S>(
+        &self,
+        mut socket: Socket<S>,
+        observed: SocketAddr,
+        closing: CancellationToken,
+    ) where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let talked = tokio::select! {
@@ -78,7 +82,8 @@ impl Pairings {
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
-        const NOT_VALID: &str = "the enrolment token is not valid, was used or has expired: have a new one made";
+        const NOT_VALID: &str =
+            "the enrolment token is not valid, was used or has expired: have a new one made";
         let Some(hash) = keys::digest(keys::Kind::Enrolment, token) else {
             return refuse(socket, NOT_VALID).await;
         };
@@ -142,7 +147,8 @@ impl Drop for Waiting<'_> {
 
 /// Reads a request; the proof shows that it comes from who holds the private key, and is meant for this connection.
 fn check(text: &str, nonce: &str, observed: SocketAddr) -> Result<Asked, &'static str> {
-    let message = serde_json::from_str(text).map_err(|_| "the request was not understood: update the agent")?;
+    let message =
+        serde_json::from_str(text).map_err(|_| "the request was not understood: update the agent")?;
     let ToPairing::Pair { public_key, proof, hostname, os, version, enrolment } = message else {
         return Err("the request was not understood: update the agent");
     };

@@ -20,7 +20,7 @@ use super::packets::{Read, Reading};
 use super::registry::Live;
 use super::{Guard, SharedSessions, counters};
 use crate::clock::now_ms;
-use crate::store::Change;
+use crate::store::{Change, NewEvent};
 
 /// A live session. Its size is memory of every agent: what is rare is boxed.
 #[derive(Debug)]
@@ -202,9 +202,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
         if self.silence.on_bytes(self.socket.last_read().into_std()) {
             tracing::info!("the agent is heard again");
             self.live.set_silent(false);
+            Box::pin(self.log_event("agent.heard")).await;
             self.tell(What::Silent(false)).await?;
         }
         Ok(())
+    }
+
+    /// Puts an event about the agent into its account's log.
+    async fn log_event(&mut self, kind: &'static str) {
+        let event = NewEvent {
+            at_ms: now_ms(),
+            kind,
+            job: None,
+            agent: Some(self.agent),
+            printer: None,
+            data: serde_json::json!({ "epoch": self.epoch }),
+        };
+        if let Err(error) =
+            self.sessions.store.commit(vec![Change::Event { account: self.account, event }]).await
+        {
+            tracing::warn!(%error, kind, "an event could not be stored");
+        }
     }
 
     /// Does what the clock asks for, and says when to look again.
@@ -224,6 +242,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
                 Watch::MarkSilent => {
                     tracing::info!("the agent is silent although it owes an answer");
                     self.live.set_silent(true);
+                    Box::pin(self.log_event("agent.silent")).await;
                     self.tell(What::Silent(true)).await?;
                 }
                 Watch::Gone => return Err(Ending::new(CloseCode::Silent, "no report came in time")),
@@ -242,11 +261,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
         let code = ending.code;
         self.sessions.counters.closed(code);
         if counters::is_violation(code) {
-            tracing::warn!(code = code.name(), detail = ending.detail.as_ref(), "session ended by a mistake of the agent");
+            tracing::warn!(
+                code = code.name(),
+                detail = ending.detail.as_ref(),
+                "session ended by a mistake of the agent"
+            );
         } else {
             tracing::info!(code = code.name(), detail = ending.detail.as_ref(), "session ended");
         }
-        let event = SessionEvent { agent: self.agent, epoch: self.epoch, what: What::Offline { reason: code } };
+        let event =
+            SessionEvent { agent: self.agent, epoch: self.epoch, what: What::Offline { reason: code } };
         if self.sessions.events.send(event).await.is_err() {
             tracing::debug!("the jobs have stopped before the session");
         }

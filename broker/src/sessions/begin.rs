@@ -71,7 +71,11 @@ pub(super) struct New {
     pub(super) resumed: bool,
 }
 
-async fn try_begin<S>(sessions: &SharedSessions, socket: &mut Socket<S>, dialled: Dialled) -> Result<New, Ending>
+async fn try_begin<S>(
+    sessions: &SharedSessions,
+    socket: &mut Socket<S>,
+    dialled: Dialled,
+) -> Result<New, Ending>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -121,8 +125,13 @@ where
             }
         }
     };
-    let text = tokio::time::timeout(HELLO_WITHIN, wait).await.map_err(|_| Ending::of(CloseCode::HelloTimeout))??;
-    if let ToBroker::Hello(hello) = decode(&text)? { Ok(hello) } else { Err(Ending::violation("the first message must be hello")) }
+    let text =
+        tokio::time::timeout(HELLO_WITHIN, wait).await.map_err(|_| Ending::of(CloseCode::HelloTimeout))??;
+    if let ToBroker::Hello(hello) = decode(&text)? {
+        Ok(hello)
+    } else {
+        Err(Ending::violation("the first message must be hello"))
+    }
 }
 
 /// The presented token again where it is the agent's, a new one otherwise.
@@ -180,7 +189,10 @@ async fn commit(
         Begun::Clone => {
             tracing::warn!(%agent, endpoint = %dialled.observed, "two PCs use this agent's identity: both are kept out");
             sessions.end(agent, CloseCode::Clone);
-            Err(Ending::new(CloseCode::Clone, "two PCs use this identity: pair one of them anew, release the other"))
+            Err(Ending::new(
+                CloseCode::Clone,
+                "two PCs use this identity: pair one of them anew, release the other",
+            ))
         }
     }
 }
@@ -237,11 +249,8 @@ where
         reconciling: new.started.reconciling,
         printers: hello.printers,
     };
-    let event = SessionEvent {
-        agent: new.agent,
-        epoch: new.handle.epoch,
-        what: What::Online(Box::new(online)),
-    };
+    let event =
+        SessionEvent { agent: new.agent, epoch: new.handle.epoch, what: What::Online(Box::new(online)) };
     tokio::select! {
         () = new.handle.live.end.cancelled() => Err(Ending::of(new.handle.live.end_code())),
         sent = sessions.events.send(event) => sent.map_err(|_| Ending::of(CloseCode::Draining)),

@@ -32,7 +32,8 @@ impl Default for Counters {
 impl Counters {
     /// One more connection was closed with this code.
     pub(crate) fn closed(&self, code: CloseCode) {
-        let counter = self.closed.iter().find(|(have, _)| *have == code).map_or(&self.other, |(_, count)| count);
+        let counter =
+            self.closed.iter().find(|(have, _)| *have == code).map_or(&self.other, |(_, count)| count);
         counter.fetch_add(1, Ordering::Relaxed);
     }
 

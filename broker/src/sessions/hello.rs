@@ -1,9 +1,9 @@
 //! What `hello` must be before it may begin a session, beyond what the protocol checks of every message. Pure.
 
 use inkwire_protocol::close::CloseCode;
+use inkwire_protocol::ids::Sha256Digest;
 use inkwire_protocol::message::Hello;
 use inkwire_protocol::session::reconcile::{Incompatible, choose_version};
-use inkwire_protocol::ids::Sha256Digest;
 
 use crate::auth::keys::same;
 
@@ -82,6 +82,9 @@ mod tests {
     #[test]
     fn a_newer_agent_is_spoken_to_in_our_version_and_an_older_one_not_at_all() {
         assert_eq!(check(&Hello { protocol: PROTOCOL_VERSION + 1, ..hello() }, None), Ok(PROTOCOL_VERSION));
-        assert_eq!(check(&Hello { protocol: 0, ..hello() }, None).unwrap_err().code(), CloseCode::Incompatible);
+        assert_eq!(
+            check(&Hello { protocol: 0, ..hello() }, None).unwrap_err().code(),
+            CloseCode::Incompatible
+        );
     }
 }

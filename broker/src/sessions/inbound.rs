@@ -52,7 +52,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
             self.live.rtt_ms.store(rtt_ms.max(1), Ordering::Relaxed);
         }
         if let Some(printers) = report.printers {
-            self.on_printers(printers).await?;
+            Box::pin(self.on_printers(printers)).await?;
         }
         let answer = ReportOk { seq: report.seq, broker_time_ms: now_ms(), report_interval_ms: None };
         self.say(&ToAgent::ReportOk(answer))

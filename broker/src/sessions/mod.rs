@@ -26,7 +26,7 @@ use std::time::Duration;
 
 use inkwire_protocol::close::CloseCode;
 use inkwire_protocol::ids::AgentId;
-use rand::Rng as _;
+use rand::RngExt as _;
 use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 

@@ -145,9 +145,10 @@ impl Outbound {
 
     /// Jobs whose last packet is due soon and needs a permit, each named once.
     pub(crate) fn permits_wanted(&mut self) -> Vec<(JobId, Attempt)> {
-        let wanting = self.transfers.iter_mut().filter(|transfer| {
-            !transfer.permit_asked && transfer.sender.wants_permit(PERMIT_AHEAD_PACKETS)
-        });
+        let wanting = self
+            .transfers
+            .iter_mut()
+            .filter(|transfer| !transfer.permit_asked && transfer.sender.wants_permit(PERMIT_AHEAD_PACKETS));
         wanting
             .map(|transfer| {
                 transfer.permit_asked = true;

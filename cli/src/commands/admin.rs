@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
-use inkwire_client::protocol::ids::AgentId;
+use inkwire_client::protocol::ids::{AgentId, KeyId};
 use serde_json::{Value, json};
 
 use crate::admin_socket;
@@ -100,7 +100,11 @@ enum Key {
         account: String,
     },
     /// End one; live connections that use it are closed
-    Revoke { id: String },
+    Revoke {
+        id: KeyId,
+        #[arg(long, default_value = "default")]
+        account: String,
+    },
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -127,17 +131,30 @@ enum Agent {
         account: String,
     },
     /// End one for good
-    Revoke { id: AgentId },
+    Revoke {
+        id: AgentId,
+        #[arg(long, default_value = "default")]
+        account: String,
+    },
     /// Let one back in whose identity was on two PCs
-    Release { id: AgentId },
+    Release {
+        id: AgentId,
+        #[arg(long, default_value = "default")]
+        account: String,
+    },
 }
 
 pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     let data = args.data.or_else(super::broker::default_data_dir);
-    let data = data.ok_or_else(|| Failure::usage("name the broker's data folder: --data DIR or INKWIRE_DATA"))?;
+    let data =
+        data.ok_or_else(|| Failure::usage("name the broker's data folder: --data DIR or INKWIRE_DATA"))?;
     let (method, params) = request(args.what);
     let result = admin_socket::call(&admin_socket::in_data_dir(&data), method, params).await?;
-    if args.json { output::json(&result)? } else { show(&result)? }
+    if args.json {
+        output::json(&result)?
+    } else {
+        show(&result)?
+    }
     Ok(Exit::Done)
 }
 
@@ -145,9 +162,13 @@ fn request(what: What) -> (&'static str, Value) {
     match what {
         What::Account(Account::Create { name }) => ("account.create", json!({ "name": name })),
         What::Account(Account::List) => ("account.list", json!({})),
-        What::User(User::Create { name, account }) => ("user.create", json!({ "name": name, "account": account })),
+        What::User(User::Create { name, account }) => {
+            ("user.create", json!({ "name": name, "account": account }))
+        }
         What::User(User::List { account }) => ("user.list", json!({ "account": account })),
-        What::User(User::Link { name, account }) => ("user.link", json!({ "name": name, "account": account })),
+        What::User(User::Link { name, account }) => {
+            ("user.link", json!({ "user": name, "account": account }))
+        }
         What::Key(Key::Create { name, account, scope }) => {
             let scope = match scope {
                 Scope::Read => "read",
@@ -157,11 +178,15 @@ fn request(what: What) -> (&'static str, Value) {
             ("key.create", json!({ "name": name, "account": account, "scope": scope }))
         }
         What::Key(Key::List { account }) => ("key.list", json!({ "account": account })),
-        What::Key(Key::Revoke { id }) => ("key.revoke", json!({ "id": id })),
+        What::Key(Key::Revoke { id, account }) => ("key.revoke", json!({ "key": id, "account": account })),
         What::Enrolment(Enrolment::Create { account }) => ("enrolment.create", json!({ "account": account })),
         What::Agent(Agent::List { account }) => ("agent.list", json!({ "account": account })),
-        What::Agent(Agent::Revoke { id }) => ("agent.revoke", json!({ "id": id })),
-        What::Agent(Agent::Release { id }) => ("agent.release", json!({ "id": id })),
+        What::Agent(Agent::Revoke { id, account }) => {
+            ("agent.revoke", json!({ "agent": id, "account": account }))
+        }
+        What::Agent(Agent::Release { id, account }) => {
+            ("agent.release", json!({ "agent": id, "account": account }))
+        }
         What::Status => ("status", json!({})),
     }
 }
@@ -170,9 +195,10 @@ fn request(what: What) -> (&'static str, Value) {
 fn show(result: &Value) -> Result<(), Failure> {
     let Value::Object(object) = result else { return output::line(&text(result)) };
     for (name, value) in object {
-        match value {
-            Value::Array(rows) if rows.iter().all(Value::is_object) => table(rows)?,
-            value => output::line(&format!("{name:14} {}", clean(&text(value))))?,
+        let rows = value.as_array().filter(|rows| rows.iter().all(Value::is_object));
+        match rows {
+            Some(rows) => table(rows)?,
+            None => output::line(&format!("{name:14} {}", clean(&text(value))))?,
         }
     }
     Ok(())

@@ -102,7 +102,8 @@ async fn serve(args: Args) -> Result<Exit, Failure> {
 async fn pair_with(args: Pair) -> Result<Exit, Failure> {
     let url = parse_url(&args.url)?;
     let state_dir = args.state.or_else(inkwire_agent::config::default_state_dir);
-    let state_dir = state_dir.ok_or_else(|| Failure::usage("there is no folder for the agent's state: use --state"))?;
+    let state_dir =
+        state_dir.ok_or_else(|| Failure::usage("there is no folder for the agent's state: use --state"))?;
     let enrolment = args.enrolment.map(Secret::new);
     let request = PairRequest { url, state_dir, enrolment };
     let paired = pair(request, |code| {
@@ -138,7 +139,10 @@ fn refusal(error: PairError) -> Failure {
     let exit = match &error {
         PairError::Refused(_) | PairError::TimedOut(_) => Exit::Refused,
         PairError::Dial { .. } | PairError::Closed(_) => Exit::Unreachable,
-        _ => Exit::Failed,
+        PairError::Identity(_)
+        | PairError::Tls(_)
+        | PairError::NotUnderstood(_)
+        | PairError::Certificate(_) => Exit::Failed,
     };
     Failure::new(exit, error)
 }

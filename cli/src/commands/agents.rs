@@ -46,7 +46,8 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
 
 fn list(agents: &[Agent]) -> Result<(), Failure> {
     let now = SystemTime::now();
-    let mut table = Table::new(&["AGENT", "STATUS", "SESSION", "EPOCH", "ENDPOINT", "LAST SEEN", "VERSION", "ID"]);
+    let mut table =
+        Table::new(&["AGENT", "STATUS", "SESSION", "EPOCH", "ENDPOINT", "LAST SEEN", "VERSION", "ID"]);
     for agent in agents {
         table.row([
             agent.name.clone(),
@@ -68,7 +69,10 @@ fn show(agent: &Agent) -> Result<(), Failure> {
     for (name, value) in [
         ("agent", format!("{} ({})", clean(&agent.name), agent.id)),
         ("status", words::agent_status(agent.status).to_owned()),
-        ("host", format!("{}, {}, version {}", clean(&agent.hostname), clean(&agent.os), clean(&agent.version))),
+        (
+            "host",
+            format!("{}, {}, version {}", clean(&agent.hostname), clean(&agent.os), clean(&agent.version)),
+        ),
         ("fingerprint", agent.fingerprint.to_string()),
         ("session", agent.connected_ms.map_or_else(none, |at| format!("since {}", words::ago(at, now)))),
         ("epoch", agent.epoch.to_string()),

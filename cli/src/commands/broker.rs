@@ -69,8 +69,10 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     let config = configuration(args)?;
     let shutdown = Shutdown::new();
     shutdown.on_signals()?;
-    let broker =
-        Broker::start(config, shutdown.token().clone()).await.map_err(anyhow::Error::from).context("cannot start")?;
+    let broker = Broker::start(config, shutdown.token().clone())
+        .await
+        .map_err(anyhow::Error::from)
+        .context("cannot start")?;
     if let Some(path) = &ready_file {
         write_ready_file(path, &broker)?;
     }
@@ -139,7 +141,10 @@ fn tell(broker: &Broker) -> Result<(), Failure> {
     if let Some(link) = broker.sign_in() {
         output::line(&format!("  sign in (once, within 15 minutes):  {link}"))?;
         let data = broker.admin_socket().parent().unwrap_or(Path::new("."));
-        output::line(&format!("  make a key:  inkwire admin --data {} key create --name mine", data.display()))?;
+        output::line(&format!(
+            "  make a key:  inkwire admin --data {} key create --name mine",
+            data.display()
+        ))?;
     }
     Ok(())
 }

@@ -36,7 +36,10 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let (server, server_key) = (path("server.pem"), path("server.key"));
     for made in [&ca, &ca_key, &server, &server_key] {
         if made.exists() {
-            return Err(Failure::usage(format!("{} is there already: move it away, or use --out", made.display())));
+            return Err(Failure::usage(format!(
+                "{} is there already: move it away, or use --out",
+                made.display()
+            )));
         }
     }
     let mut names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
@@ -45,7 +48,8 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
     let authority = make_ca("Inkwire development authority", now).map_err(anyhow::Error::from)?;
     let issued = issue_server(&names, &authority, now).map_err(anyhow::Error::from)?;
     let write = |path: &PathBuf, text: &str, mode| {
-        fsio::write_durable(path, text.as_bytes(), mode).with_context(|| format!("cannot write {}", path.display()))
+        fsio::write_durable(path, text.as_bytes(), mode)
+            .with_context(|| format!("cannot write {}", path.display()))
     };
     fsio::create_dir_durable(&args.out, 0o755).map_err(anyhow::Error::from)?;
     write(&ca_key, &authority.key_pem, 0o600)?;
@@ -60,7 +64,11 @@ pub(crate) fn run(args: &Args) -> Result<Exit, Failure> {
             "ca": ca, "ca_key": ca_key, "certificate": server, "key": server_key, "names": names, "pin": pin,
         }))?;
     } else {
-        output::line(&format!("authority    {} (its key: {}, keep it secret)", ca.display(), ca_key.display()))?;
+        output::line(&format!(
+            "authority    {} (its key: {}, keep it secret)",
+            ca.display(),
+            ca_key.display()
+        ))?;
         output::line(&format!("certificate  {} for {}", server.display(), names.join(", ")))?;
         output::line(&format!("pin          #{pin}"))?;
         output::note(&format!(

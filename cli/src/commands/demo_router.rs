@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::demo::router::{Router, RouterConfig};
@@ -44,9 +44,9 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     let _end = end.clone().drop_guard();
     let (router, mut notes) = Router::start(RouterConfig { lan, broker, public, bytes_per_s }, end).await?;
     output::json_line(&crate::demo::router::Note::Listening { lan: router.lan() })?;
+    let mut lines = read_lines();
     let orders = async {
-        let mut lines = BufReader::new(tokio::io::stdin()).lines();
-        while let Some(line) = lines.next_line().await? {
+        while let Some(line) = lines.recv().await {
             match serde_json::from_str(&line).map_err(Failure::usage)? {
                 Order::Move { to, after_bytes } => router.take_address_after(to, after_bytes).await,
                 Order::Pace { bytes_per_s } => router.set_pace(bytes_per_s),
@@ -65,4 +65,18 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
         result = tell => result?,
     }
     Ok(Exit::Done)
+}
+
+/// The lines of stdin, read by a thread of their own; the channel ends with them.
+fn read_lines() -> mpsc::Receiver<String> {
+    let (sender, lines) = mpsc::channel(16);
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines() {
+            let Ok(line) = line else { return };
+            if sender.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
+    lines
 }

@@ -83,11 +83,16 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
         let bars = Bars::new(!args.json);
         let events = client.events(watch::all_jobs()).await?;
         let job = client.job(args.job).await?.job;
-        exit = watch::exit(watch::to_the_end(&client, events, job, &bars).await?.state);
+        exit =
+            watch::exit(watch::to_the_end(&client, events, job, (!args.json).then_some(&bars)).await?.state);
         bars.clear();
     }
     let detail = client.job(args.job).await?;
-    if args.json { output::json(&detail)? } else { show(&detail)? }
+    if args.json {
+        output::json(&detail)?
+    } else {
+        show(&detail)?
+    }
     Ok(exit)
 }
 

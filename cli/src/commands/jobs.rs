@@ -84,7 +84,9 @@ async fn follow(client: &Client, json: bool) -> Result<Exit, Failure> {
             Some(EventItem::Progress(progress)) if json => output::json_line(&progress)?,
             Some(EventItem::Progress(_)) => {}
             Some(EventItem::CannotResume { .. }) => {
-                output::note("some events are gone from the broker's log; `inkwire jobs` shows where all jobs stand");
+                output::note(
+                    "some events are gone from the broker's log; `inkwire jobs` shows where all jobs stand",
+                );
             }
             Some(EventItem::Ended(error)) => return Err(error.into()),
             None => return Ok(Exit::Done),

@@ -32,7 +32,8 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     let (broker, key) = args.connection.given();
     let url = args.url.as_deref().or(broker);
-    let url = url.ok_or_else(|| Failure::usage("name the broker: inkwire login 'https://host:port/#sha256=...'"))?;
+    let url =
+        url.ok_or_else(|| Failure::usage("name the broker: inkwire login 'https://host:port/#sha256=...'"))?;
     let url = parse_url(url)?;
     let key = match key {
         Some(key) => key.to_owned(),
@@ -44,7 +45,12 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     if args.json {
         output::json(&me)?;
     } else {
-        output::line(&format!("signed in to {} as `{}` of account `{}`", url.origin(), me.key_name, me.account_name))?;
+        output::line(&format!(
+            "signed in to {} as `{}` of account `{}`",
+            url.origin(),
+            me.key_name,
+            me.account_name
+        ))?;
         output::note(&format!("remembered in {}", path.display()));
     }
     Ok(Exit::Done)

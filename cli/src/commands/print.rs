@@ -1,13 +1,12 @@
 //! `inkwire print`.
 
-use std::io::SeekFrom;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use inkwire_client::protocol::app::{Job, JobCreate};
 use inkwire_client::protocol::printer::{Delivery, JobOptions};
 use inkwire_client::{Client, Document, new_job};
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+use tokio::io::AsyncReadExt as _;
 
 use super::watch;
 use crate::connection::Connection;
@@ -76,7 +75,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     };
     let job = upload(&client, request, document, &bars).await?;
     let job = match events {
-        Some(events) => watch::to_the_end(&client, events, job, &bars).await?,
+        Some(events) => watch::to_the_end(&client, events, job, (!args.json).then_some(&bars)).await?,
         None => job,
     };
     bars.clear();
@@ -89,7 +88,12 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     Ok(if args.watch { watch::exit(job.state) } else { Exit::Done })
 }
 
-async fn upload(client: &Client, request: JobCreate, document: Document, bars: &Bars) -> Result<Job, Failure> {
+async fn upload(
+    client: &Client,
+    request: JobCreate,
+    document: Document,
+    bars: &Bars,
+) -> Result<Job, Failure> {
     let bar = bars.bar("sent to the broker", document.bytes());
     let job = client
         .submit_with(request, document, |progress| {
@@ -107,11 +111,13 @@ async fn upload(client: &Client, request: JobCreate, document: Document, bars: &
 async fn open(path: &std::path::Path) -> Result<(Document, Vec<u8>), Failure> {
     let reading = || format!("cannot read {}", path.display());
     let mut file = if path.as_os_str() == "-" {
-        let mut file = tokio::fs::File::from_std(tempfile::tempfile()?);
-        tokio::io::copy(&mut tokio::io::stdin(), &mut file).await?;
-        file.sync_data().await?;
-        file.seek(SeekFrom::Start(0)).await?;
-        file
+        let copied = tokio::task::spawn_blocking(|| {
+            let mut file = tempfile::tempfile()?;
+            std::io::copy(&mut std::io::stdin().lock(), &mut file)?;
+            std::io::Seek::rewind(&mut file)?;
+            Ok::<_, std::io::Error>(file)
+        });
+        tokio::fs::File::from_std(copied.await.map_err(anyhow::Error::from)??)
     } else {
         tokio::fs::File::open(path).await.with_context(reading)?
     };
@@ -140,9 +146,9 @@ fn request(args: &Args, head: &[u8]) -> Result<JobCreate, Failure> {
 fn options(pairs: &[String]) -> Result<JobOptions, Failure> {
     let mut object = serde_json::Map::new();
     for pair in pairs {
-        let (name, value) = pair
-            .split_once('=')
-            .ok_or_else(|| Failure::usage(format!("`--option {pair}` is not NAME=VALUE, such as copies=2")))?;
+        let (name, value) = pair.split_once('=').ok_or_else(|| {
+            Failure::usage(format!("`--option {pair}` is not NAME=VALUE, such as copies=2"))
+        })?;
         let value = serde_json::from_str(value).unwrap_or_else(|_| value.into());
         object.insert(name.to_owned(), value);
     }

@@ -36,13 +36,21 @@ pub(crate) const fn exit(state: State) -> Exit {
     }
 }
 
-/// Shows both marks of a job until it is over; gives the job as it then is.
+/// Shows both marks of a job until it is over, on bars or in words, or nothing without `bars`; gives the job as it then is.
 pub(crate) async fn to_the_end(
     client: &Client,
     mut events: EventStream,
     job: Job,
-    bars: &Bars,
+    bars: Option<&Bars>,
 ) -> Result<Job, Failure> {
+    let quiet = bars.is_none();
+    let hidden = Bars::new(false);
+    let bars = bars.unwrap_or(&hidden);
+    let say = |text: &str| {
+        if !quiet {
+            bars.say(text);
+        }
+    };
     let received = bars.bar("received by the agent", job.bytes);
     let delivered = bars.bar("given to the printer", job.bytes * u64::from(job.qty.max(1)));
     let state = bars.words();
@@ -55,7 +63,7 @@ pub(crate) async fn to_the_end(
         let standing = words::standing(&job);
         if standing != said {
             if !bars.are_shown() && !is_over(job.state) {
-                bars.say(&format!("job {}: {standing}", job.number));
+                say(&format!("job {}: {standing}", job.number));
             }
             state.set_message(standing.clone());
             said = standing;
@@ -66,7 +74,7 @@ pub(crate) async fn to_the_end(
         match events.next().await {
             Some(EventItem::Event(event)) if event.job == Some(id) => {
                 if let Some(words) = remark(&event) {
-                    bars.say(&words);
+                    say(&words);
                 }
                 job = client.job(id).await?.job;
             }
@@ -85,7 +93,9 @@ pub(crate) async fn to_the_end(
 /// What is worth a line of its own while bars are shown.
 fn remark(event: &Event) -> Option<String> {
     match event.kind.as_str() {
-        "job.interrupted" | "job.suspended" => Some("the link to the agent was cut; waiting for its new address".into()),
+        "job.interrupted" | "job.suspended" => {
+            Some("the link to the agent was cut; waiting for its new address".into())
+        }
         "job.resumed" => Some("the agent is back; the job goes on where it stopped".into()),
         _ => None,
     }

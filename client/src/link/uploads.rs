@@ -50,10 +50,6 @@ impl Uploads {
         self.open.push(channel);
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.open.is_empty()
-    }
-
     /// Whether packets were sent that the broker has not acked.
     pub(crate) fn in_flight(&self) -> bool {
         self.open.iter().any(|upload| upload.sender.in_flight() > 0)
@@ -181,7 +177,7 @@ mod tests {
         assert!(uploads.on_ack(Ack { transfer: TransferId(2), next_seq: 3, credit: 0 }).is_err());
         uploads.on_lost();
         assert_eq!(*two_state.borrow(), UploadState::Lost);
-        assert!(uploads.is_empty());
+        assert!(!uploads.in_flight());
     }
 
     #[tokio::test]

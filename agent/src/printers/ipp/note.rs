@@ -33,6 +33,11 @@ impl Note {
         serde_json::json!(self)
     }
 
+    /// Send-Document was never begun: it follows only on the id.
+    pub(super) fn gave_nothing(&self) -> bool {
+        self.via == Via::CreateJob && self.job_id.is_none()
+    }
+
     pub(super) fn of(value: &serde_json::Value) -> Option<Self> {
         serde_json::from_value(value.clone()).ok()
     }

@@ -5,7 +5,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::client::AskError;
 use super::job::{Begun, View, key};
-use super::note::{Note, Via};
+use super::note::Note;
 use super::watch::{Watched, longer};
 use crate::printers::backend::{Outcome, Recovery};
 use crate::printers::limits::{POLL_FIRST, RETRY_AWAY, TERMINATE_WITHIN};
@@ -16,6 +16,9 @@ impl Watched<'_> {
     pub(super) async fn recover(&self, note: &Note) -> Recovery {
         match self.ask_after(note).await {
             Ok(recovery) => recovery,
+            // It answers, but does not tell of jobs: asking again brings nothing.
+            Err(AskError::Refused(_)) if note.gave_nothing() => Recovery::NotStarted,
+            Err(AskError::Refused(_)) => Recovery::Decided(self.not_in_history()),
             Err(error) => Recovery::AskLater {
                 reasons: vec![error.reason().to_owned()],
                 detail: error.to_string(),
@@ -29,14 +32,13 @@ impl Watched<'_> {
             Some(id) => self.known(id).await?,
             None => self.client.find(&key(self.task)).await?,
         };
-        let given_nothing = note.via == Via::CreateJob && note.job_id.is_none();
         match found {
             // The id was not noted, so Send-Document was never begun.
-            Some(View { id: Some(id), .. }) if given_nothing => {
+            Some(View { id: Some(id), .. }) if note.gave_nothing() => {
                 self.client.cancel(id).await?;
                 Ok(Recovery::NotStarted)
             }
-            _ if given_nothing => Ok(Recovery::NotStarted),
+            _ if note.gave_nothing() => Ok(Recovery::NotStarted),
             None => Ok(Recovery::Decided(self.not_in_history())),
             Some(view) => self.judge(&view, note.sent || view.is_whole(self.task.bytes)).await,
         }

@@ -1,9 +1,10 @@
 //! `jobs.*`: submission, what became of it, and what people and apps may ask.
 
-use inkwire_protocol::app::{
-    FinishUpload, Job, JobCreate, JobCreated, JobDecide, JobDetail, JobList, JobRef, Jobs, Problem, ProblemKind, Upload,
-};
 use inkwire_protocol::app::Content;
+use inkwire_protocol::app::{
+    FinishUpload, Job, JobCreate, JobCreated, JobDecide, JobDetail, JobList, JobRef, Jobs, Problem,
+    ProblemKind, Upload,
+};
 
 use super::not_found;
 use crate::api::table::Context;
@@ -35,7 +36,10 @@ pub(in crate::api) async fn resume_upload(context: Context, params: JobRef) -> R
 pub(in crate::api) async fn finish_upload(context: Context, params: FinishUpload) -> Result<Job, Problem> {
     let connection = context.connection("an upload")?;
     let Some((job, upload)) = connection.uploads.take(params.transfer).await else {
-        let detail = format!("no upload {} is open on this connection: resume it by jobs.resume_upload", params.transfer);
+        let detail = format!(
+            "no upload {} is open on this connection: resume it by jobs.resume_upload",
+            params.transfer
+        );
         return Err(ProblemKind::NotFound.because(detail).at("/transfer"));
     };
     context.api.jobs.finish_upload(context.caller.account, job, upload, params.bytes, params.sha256).await

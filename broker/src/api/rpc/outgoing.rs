@@ -46,7 +46,8 @@ impl Outgoing {
         match serde_json::to_value(params) {
             Ok(params) => {
                 let jsonrpc = "2.0".to_owned();
-                let request = RpcRequest { jsonrpc, id: None, method: method.to_owned(), params: Some(params) };
+                let request =
+                    RpcRequest { jsonrpc, id: None, method: method.to_owned(), params: Some(params) };
                 self.push(serde_json::to_string(&request).unwrap_or_default());
             }
             Err(error) => tracing::error!(%error, method, "a notification could not be written"),

@@ -113,7 +113,8 @@ impl Pump {
 
 /// Whether a filter lets an event through.
 fn wants(filter: &Subscribe, event: &Event) -> bool {
-    let kind = filter.kinds.is_empty() || filter.kinds.iter().any(|kind| event.kind.starts_with(kind.as_str()));
+    let kind =
+        filter.kinds.is_empty() || filter.kinds.iter().any(|kind| event.kind.starts_with(kind.as_str()));
     kind && filter.job.is_none_or(|job| event.job == Some(job))
 }
 

@@ -100,7 +100,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> App<S> {
             Ready::Text(text) => self.on_text(&text).await,
             Ready::Binary(message) => {
                 if self.caller.is_none() {
-                    return Err((CloseCode::ProtocolViolation, "a packet came before authenticate".to_owned()));
+                    return Err((
+                        CloseCode::ProtocolViolation,
+                        "a packet came before authenticate".to_owned(),
+                    ));
                 }
                 let taken = self.connection.uploads.packet(&message, &self.connection.out).await;
                 taken.map_err(|fault| (fault.close_code(), fault.to_string()))
@@ -149,7 +152,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> App<S> {
             };
         }
         let Some(caller) = self.caller.clone() else {
-            let problem = ProblemKind::Unauthenticated.because("the first message must be `authenticate` with an API key");
+            let problem = ProblemKind::Unauthenticated
+                .because("the first message must be `authenticate` with an API key");
             self.respond(id.unwrap_or(Value::Null), Err(problem.clone()));
             return Err((CloseCode::Unauthenticated, problem.detail));
         };
@@ -190,7 +194,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> App<S> {
             Err(_) => {
                 let keys = self.api.store.keys(caller.account).await;
                 let now = now_ms();
-                keys.is_ok_and(|keys| keys.iter().any(|key| key.id == caller.key && !auth::is_valid(key, now)))
+                keys.is_ok_and(|keys| {
+                    keys.iter().any(|key| key.id == caller.key && !auth::is_valid(key, now))
+                })
             }
         };
         if gone { Err((CloseCode::Revoked, "the API key was revoked".to_owned())) } else { Ok(()) }
@@ -260,13 +266,14 @@ fn response(id: Value, answered: Result<Value, Problem>) -> String {
 
 /// Reads a JSON-RPC 2.0 request.
 fn read_request(text: &str) -> Result<RpcRequest, Problem> {
-    let value: Value = serde_json::from_str(text).map_err(|error| ProblemKind::Parse.because(error.to_string()))?;
+    let value: Value =
+        serde_json::from_str(text).map_err(|error| ProblemKind::Parse.because(error.to_string()))?;
     if value.is_array() {
         let detail = "batches are not taken: send each request as a message of its own";
         return Err(ProblemKind::InvalidRequest.because(detail));
     }
-    let request: RpcRequest =
-        serde_json::from_value(value).map_err(|error| ProblemKind::InvalidRequest.because(error.to_string()))?;
+    let request: RpcRequest = serde_json::from_value(value)
+        .map_err(|error| ProblemKind::InvalidRequest.because(error.to_string()))?;
     let plain_id = request.id.as_ref().is_none_or(|id| id.is_number() || id.is_string());
     if request.jsonrpc != "2.0" || !plain_id {
         let detail = "`jsonrpc` must be \"2.0\", and `id` a number or a string";
@@ -285,7 +292,12 @@ mod tests {
         assert!(read_request(r#"{"jsonrpc":"2.0","id":1,"method":"me"}"#).is_ok());
         assert!(read_request(r#"{"jsonrpc":"2.0","method":"me","params":{}}"#).is_ok());
         assert_eq!(kind("{"), Some(ProblemKind::Parse));
-        for text in ["[]", "{}", r#"{"jsonrpc":"1.0","id":1,"method":"me"}"#, r#"{"jsonrpc":"2.0","id":[],"method":"me"}"#] {
+        for text in [
+            "[]",
+            "{}",
+            r#"{"jsonrpc":"1.0","id":1,"method":"me"}"#,
+            r#"{"jsonrpc":"2.0","id":[],"method":"me"}"#,
+        ] {
             assert_eq!(kind(text), Some(ProblemKind::InvalidRequest), "{text}");
         }
     }
