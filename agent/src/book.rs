@@ -4,6 +4,7 @@
 //! first and write it down afterwards; a job that a worker has taken up ([`Job::claimed`]) is the worker's to end.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use inkwire_protocol::ids::PrinterNumber;
@@ -109,6 +110,8 @@ impl Job {
 pub(crate) struct Book {
     jobs: Mutex<HashMap<JobKey, Job>>,
     wake: Mutex<HashMap<PrinterNumber, Arc<Notify>>>,
+    /// Whether workers may take up jobs: not before the broker has seen this spool, for it may be an old copy.
+    open: AtomicBool,
 }
 
 impl Book {
@@ -144,8 +147,30 @@ impl Book {
         Ok(older)
     }
 
+    /// The broker has seen this spool: workers may take up jobs.
+    pub(crate) fn open(&self) {
+        if !self.open.swap(true, Ordering::AcqRel) {
+            for notify in self.wake.lock().unwrap_or_else(PoisonError::into_inner).values() {
+                notify.notify_one();
+            }
+        }
+    }
+
+    /// Takes out every job that no worker has.
+    pub(crate) fn give_up(&self) -> Vec<JobKey> {
+        let mut jobs = self.lock();
+        let idle: Vec<_> = jobs.iter().filter(|(_, job)| !job.claimed).map(|(key, _)| *key).collect();
+        for key in &idle {
+            jobs.remove(key);
+        }
+        idle
+    }
+
     /// What the worker of a printer decides by.
     pub(crate) fn views(&self, printer: PrinterNumber) -> Vec<View> {
+        if !self.open.load(Ordering::Acquire) {
+            return Vec::new();
+        }
         let jobs = self.lock();
         jobs.iter().filter(|(_, job)| job.open.printer == printer).map(|(key, job)| job.view(*key)).collect()
     }

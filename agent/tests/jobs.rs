@@ -260,3 +260,46 @@ async fn no_room_no_printer_and_wrong_bytes_have_their_own_answers() {
     assert!(matches!(conn.outcome().await, Fact::Corrupt { .. }));
     assert!(printer.came_out().is_empty());
 }
+
+/// Copies a state directory as a backup would.
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let (path, entry) = (entry.as_ref().unwrap().path(), entry.as_ref().unwrap().file_name());
+        if path.is_dir() {
+            copy(&path, &to.join(entry));
+        } else {
+            std::fs::copy(&path, to.join(entry)).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_old_copy_of_the_spool_prints_nothing() {
+    let (dir, mut broker, printer) = (tempfile::tempdir().unwrap(), Broker::start().await, Printer::gated());
+    let (state, backup) = (dir.path().join("state"), dir.path().join("backup"));
+    broker.pair(&state).await;
+    let (first, _stop) = agent(&state, &printer).await;
+    let (mut conn, _) = broker.session().await;
+    conn.label(open(1, b"x"), b"x").await;
+    conn.acked(1).await;
+    copy(&state, &backup);
+    printer.gate.add_permits(1);
+    assert!(matches!(conn.outcome().await, Fact::Completed { .. }));
+    drop((first, conn));
+
+    // The copy still has the job to print; nothing goes out before the broker has seen it, and then nothing at all.
+    printer.gate.add_permits(9);
+    let (_second, _stop) = agent(&backup, &printer).await;
+    broker.spool_lost = true;
+    let (mut conn, _) = broker.session().await;
+    loop {
+        match conn.hear().await {
+            ToBroker::Reconciled { .. } => break,
+            other => panic!("nothing is told of what was thrown away: {other:?}"),
+        }
+    }
+    conn.label(open(2, b"y"), b"y").await;
+    assert!(matches!(conn.outcome().await, Fact::Completed { .. }));
+    assert_eq!(printer.came_out(), [b"x", b"y"]);
+}

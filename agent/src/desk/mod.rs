@@ -142,6 +142,9 @@ impl Desk {
         self.session = Some(session);
         self.channels.clear();
         self.highest = TransferId(0);
+        if welcome.spool_lost {
+            self.abandon().await?;
+        }
         let ledger = &self.shared.ledger;
         ledger.lazily(Change::Session { token: welcome.session }).await?;
         let epoch = welcome.store_epoch;
@@ -152,6 +155,24 @@ impl Desk {
             self.store_epoch = Some(epoch);
         }
         self.shared.online.send_replace(Some((session, epoch)));
+        self.shared.book.open();
+        Ok(())
+    }
+
+    /// This spool is an old copy or a new one: what it holds and has not ended is the broker's again.
+    async fn abandon(&mut self) -> Result<(), LedgerError> {
+        let keys = self.shared.book.give_up();
+        tracing::warn!(
+            jobs = keys.len(),
+            "the broker knew another or a newer spool: what is in this one is not printed"
+        );
+        let at_ms = self.shared.clock.now_ms();
+        let abandon = || keys.iter().map(|key| Change::Abandon { key: *key, at_ms }).collect();
+        self.shared.ledger.insist(abandon).await?;
+        for key in keys {
+            self.forget_transfer(key);
+            self.remove_files(key).await?;
+        }
         Ok(())
     }
 

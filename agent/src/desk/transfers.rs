@@ -5,10 +5,10 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use inkwire_protocol::close::CloseCode;
 use inkwire_protocol::ids::{Sha256Digest, TransferId};
-use inkwire_protocol::limits::{INLINE_DOCUMENT_BYTES, MAX_CONNECTION_WINDOW_BYTES};
+use inkwire_protocol::limits::INLINE_DOCUMENT_BYTES;
 use inkwire_protocol::message::{Ack, Fact, HeldTransfer, Open, Refuse, RefuseReason};
 use inkwire_protocol::packet::Header;
-use inkwire_protocol::transfer::{Layout, PacketVerdict, Receiver, Violation, Window};
+use inkwire_protocol::transfer::{Layout, PacketVerdict, Receiver, Violation, Window, fair_share};
 use tokio::sync::{mpsc, watch};
 
 use super::arrival::Arrival;
@@ -78,7 +78,7 @@ impl Desk {
             printer: printer.as_ref(),
             room_bytes: self.room_bytes(),
             jobs: self.shared.book.len(),
-            transfers: self.channels.len(),
+            transfers: self.channels.len().max(self.partly.len()),
         };
         let mut answer = answer(&offer);
         if let Answer::Take(_) = answer {
@@ -463,8 +463,7 @@ impl Desk {
 
     /// What one transfer may have of the connection's window.
     fn share(&self) -> u64 {
-        let large = self.channels.values().filter(|channel| matches!(channel.kind, Kind::Large)).count();
-        MAX_CONNECTION_WINDOW_BYTES / large.max(1) as u64
+        fair_share(self.channels.len())
     }
 
     fn window_packets(&self, window: &Window, layout: Layout) -> u32 {

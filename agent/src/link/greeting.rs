@@ -6,7 +6,7 @@ use std::time::Duration;
 use inkwire_protocol::close::CloseCode;
 use inkwire_protocol::ids::InstanceId;
 use inkwire_protocol::limits::PROTOCOL_VERSION;
-use inkwire_protocol::message::{Hello, ToAgent, ToBroker, Welcome};
+use inkwire_protocol::message::{Hello, ToAgent, ToBroker, Welcome, decode};
 use inkwire_protocol::printer::PrinterInfo;
 use inkwire_protocol::session::reconcile::accept_version;
 use inkwire_transport::{Closed, Dialled, Ready};
@@ -74,7 +74,7 @@ pub(super) async fn greet(
 async fn hear(dialled: &mut Dialled) -> Result<Welcome, NotGreeted> {
     loop {
         match dialled.socket.ready(false).await {
-            Ready::Text(text) => match serde_json::from_str(&text) {
+            Ready::Text(text) => match decode(&text) {
                 Ok(ToAgent::Welcome(welcome)) => return Ok(*welcome),
                 Ok(_) | Err(_) => {
                     let detail = "something else came before `welcome`".to_owned();

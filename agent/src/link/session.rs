@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use inkwire_protocol::close::CloseCode;
-use inkwire_protocol::message::{Report, ToBroker};
+use inkwire_protocol::message::{Report, ToBroker, encode};
 use inkwire_protocol::printer::PrinterInfo;
 use inkwire_protocol::session::dial::Lost;
 use inkwire_protocol::session::liveness::{Action, Liveness};
@@ -164,7 +164,7 @@ impl Session {
         match ready {
             Ready::Text(text) => match self.hear(&text) {
                 Ok(()) => Round::Go,
-                Err(detail) => self.close(CloseCode::ProtocolViolation, &detail).await,
+                Err((code, detail)) => self.close(code, &detail).await,
             },
             Ready::Binary(message) => match self.packet(&message) {
                 Ok(()) => Round::Go,
@@ -243,7 +243,7 @@ impl Session {
     }
 
     fn queue(&mut self, message: &ToBroker) {
-        match serde_json::to_string(message) {
+        match encode(message) {
             Ok(text) => self.unsent.push_back(text),
             Err(error) => tracing::error!(%error, "a message cannot be written"),
         }

@@ -75,6 +75,14 @@ pub(super) fn apply(db: &Connection, change: &Change, counters: &mut Counters) -
             run(sql, params![key.job.as_bytes(), key.attempt.0, outcome, signed(*at_ms)])?;
             drop_document(db, *key)?;
         }
+        Change::Abandon { key, at_ms } => {
+            drop_document(db, *key)?;
+            let (job, attempt) = (key.job.as_bytes(), key.attempt.0);
+            run("DELETE FROM facts WHERE job = ?1 AND attempt = ?2", params![job, attempt])?;
+            let sql = "UPDATE jobs SET phase = 'ended', outcome = 'spool-lost', ended_ms = ?3, intent = NULL
+                       WHERE job = ?1 AND attempt = ?2";
+            run(sql, params![job, attempt, signed(*at_ms)])?;
+        }
         Change::Forget { key } => {
             drop_document(db, *key)?;
             run(
@@ -83,6 +91,7 @@ pub(super) fn apply(db: &Connection, change: &Change, counters: &mut Counters) -
             )?;
         }
         Change::Fact { key, fact, at_ms } => {
+            let fact = &crate::report::bounded::bounded(fact.clone());
             let text =
                 serde_json::to_string(fact).map_err(|error| LedgerError::Unusable(error.to_string()))?;
             let sql = "INSERT INTO facts (id, job, attempt, fact_seq, ledger_seq, at_ms, fact) VALUES (?1, ?2, ?3,

@@ -75,6 +75,8 @@ pub(crate) enum Change {
     Delivered { key: JobKey, bytes: u64 },
     /// Decided: the document goes, the outcome stays. Makes the row where there is none.
     End { key: JobKey, outcome: &'static str, at_ms: u64 },
+    /// The broker has taken the attempt back, for the spool is not the one that it knew: nothing is told of it.
+    Abandon { key: JobKey, at_ms: u64 },
     /// The attempt was never here.
     Forget { key: JobKey },
     /// To be told to the broker until it acknowledges.

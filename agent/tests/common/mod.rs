@@ -41,6 +41,7 @@ pub struct Broker {
     /// Bodies of 401s that the next dials get.
     pub refusals: Arc<Mutex<Vec<String>>>,
     pub store_epoch: StoreEpoch,
+    pub spool_lost: bool,
     /// Authorization headers of refused dials.
     pub refused: Arc<Mutex<Vec<String>>>,
 }
@@ -52,6 +53,8 @@ pub struct Conn {
     pub path: String,
     next_transfer: u32,
     pub facts: u64,
+    /// Facts that came while something else was waited for.
+    early: std::collections::VecDeque<FactMessage>,
 }
 
 pub fn now_ms() -> u64 {
@@ -82,7 +85,7 @@ impl Broker {
             }
         });
         let store_epoch = StoreEpoch::from_uuid(uuid::Uuid::from_u128(77));
-        Self { url, connections, refusals, store_epoch, refused }
+        Self { url, connections, refusals, store_epoch, spool_lost: false, refused }
     }
 
     /// The next connection, as it is.
@@ -104,6 +107,7 @@ impl Broker {
             resumed: hello.session.is_some(),
             epoch: Epoch(1),
             store_epoch: self.store_epoch,
+            spool_lost: self.spool_lost,
             observed_endpoint: "192.0.2.1:9".parse().unwrap(),
             report_interval_ms: 25_000,
             broker_time_ms: now_ms(),
@@ -172,7 +176,14 @@ async fn accept_one(
     io.write_all(answer.as_bytes()).await.ok()?;
     io.flush().await.ok()?;
     let socket = accept(io, Bytes::new(), meter, SocketConfig::AGENT).await;
-    Some(Conn { socket, authorization: header("authorization"), path, next_transfer: 1, facts: 0 })
+    Some(Conn {
+        socket,
+        authorization: header("authorization"),
+        path,
+        next_transfer: 1,
+        facts: 0,
+        early: Default::default(),
+    })
 }
 
 impl Conn {
@@ -222,6 +233,10 @@ impl Conn {
 
     /// The next fact, acknowledged; everything before it but acks and `reconciled` is a surprise.
     pub async fn fact(&mut self) -> FactMessage {
+        if let Some(fact) = self.early.pop_front() {
+            self.ack_fact(&fact);
+            return fact;
+        }
         loop {
             match self.hear().await {
                 ToBroker::Fact(fact) => {
@@ -291,6 +306,7 @@ impl Conn {
         loop {
             match self.hear().await {
                 ToBroker::Ack(ack) if ack.next_seq >= next_seq => return ack,
+                ToBroker::Fact(fact) => self.early.push_back(fact),
                 ToBroker::Ack(_) | ToBroker::Reconciled { .. } => {}
                 other => panic!("not an ack: {other:?}"),
             }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use inkwire_protocol::close::CloseCode;
 use inkwire_protocol::limits::MAX_REPORT_INTERVAL;
-use inkwire_protocol::message::{ReportOk, ToAgent};
+use inkwire_protocol::message::{ReportOk, ToAgent, decode};
 use inkwire_protocol::packet::{Header, PacketError};
 
 use super::Session;
@@ -14,10 +14,10 @@ use crate::spool::JobKey;
 
 impl Session {
     /// A text message. The error is what the broker did wrong.
-    pub(super) fn hear(&mut self, text: &str) -> Result<(), String> {
-        let message: ToAgent = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    pub(super) fn hear(&mut self, text: &str) -> Result<(), (CloseCode, String)> {
+        let message: ToAgent = decode(text).map_err(|error| (error.close_code(), error.to_string()))?;
         let event = match message {
-            ToAgent::Welcome(_) => return Err("a second `welcome`".into()),
+            ToAgent::Welcome(_) => return Err((CloseCode::ProtocolViolation, "a second `welcome`".into())),
             ToAgent::ReportOk(answer) => {
                 self.on_report_ok(answer);
                 return Ok(());
