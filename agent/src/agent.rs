@@ -103,10 +103,8 @@ impl Agent {
         let (who, key, url) = identity::load(&config.state_dir)?;
         let stop = shutdown.child_token();
         let opened = opening::open(&config, extras, who.agent).await?;
-        let tls = inkwire_transport::client_config(
-            inkwire_transport::Trust::of(&url),
-            opened.shared.clock.tls(),
-        )?;
+        let tls =
+            inkwire_transport::client_config(inkwire_transport::Trust::of(&url), opened.shared.clock.tls())?;
         let Opened { shared, commands, printers, strangers, partial, meta } = opened;
         let (events, heard) = mpsc::channel(LINK_EVENTS);
         let link = Link {
@@ -132,7 +130,8 @@ impl Agent {
         parts.add("the outbox", outbox::run(Arc::clone(&shared), stop.clone()));
         parts.add("the ledger", keep_ledger(Arc::clone(&shared), stop.clone()));
         let backends = printers.iter().map(|printer| (printer.number, Arc::clone(&printer.backend)));
-        let absent = strangers.into_iter().map(|info| (info.number, Arc::new(Absent(info)) as Arc<dyn Backend>));
+        let absent =
+            strangers.into_iter().map(|info| (info.number, Arc::new(Absent(info)) as Arc<dyn Backend>));
         for (printer, backend) in backends.chain(absent) {
             let worker = Worker { printer, backend, shared: Arc::clone(&shared), stop: stop.clone() };
             parts.add("a printer's worker", worker.run());
@@ -200,7 +199,11 @@ struct Parts {
 }
 
 impl Parts {
-    fn add(&mut self, name: &'static str, part: impl Future<Output = Result<(), LedgerError>> + Send + 'static) {
+    fn add(
+        &mut self,
+        name: &'static str,
+        part: impl Future<Output = Result<(), LedgerError>> + Send + 'static,
+    ) {
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             let ended = part.await;

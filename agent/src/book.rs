@@ -89,11 +89,6 @@ impl Job {
         self.intent.is_some() || self.copies_done > 0
     }
 
-    /// Bytes of the copies that are done.
-    pub(crate) fn bytes_done(&self) -> u64 {
-        self.open.bytes.saturating_mul(u64::from(self.copies_done))
-    }
-
     fn view(&self, key: JobKey) -> View {
         View {
             key,
@@ -137,7 +132,8 @@ impl Book {
     /// Takes out the attempts of a job before this one, unless a worker has one of them.
     pub(crate) fn supersede(&self, key: JobKey) -> Result<Vec<JobKey>, JobKey> {
         let mut jobs = self.lock();
-        let older: Vec<_> = jobs.keys().filter(|k| k.job == key.job && k.attempt < key.attempt).copied().collect();
+        let older: Vec<_> =
+            jobs.keys().filter(|k| k.job == key.job && k.attempt < key.attempt).copied().collect();
         let busy = |key: &&JobKey| jobs.get(key).is_some_and(|job| job.claimed || job.has_begun());
         if let Some(busy) = older.iter().find(busy) {
             return Err(*busy);
@@ -174,4 +170,3 @@ impl Book {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-

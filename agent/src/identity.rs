@@ -147,9 +147,12 @@ pub(crate) fn load(state_dir: &Path) -> Result<(Identity, DeviceKey, BrokerUrl),
 }
 
 fn read(path: &Path, state_dir: &Path) -> Result<Vec<u8>, IdentityError> {
-    std::fs::read(path).map_err(|source| match source.kind() {
-        io::ErrorKind::NotFound => IdentityError::NotPaired(state_dir.into()),
-        _ => IdentityError::File { path: path.into(), source },
+    std::fs::read(path).map_err(|source| {
+        if source.kind() == io::ErrorKind::NotFound {
+            IdentityError::NotPaired(state_dir.into())
+        } else {
+            IdentityError::File { path: path.into(), source }
+        }
     })
 }
 

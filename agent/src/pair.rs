@@ -12,7 +12,8 @@ use inkwire_protocol::limits::{HELLO_WITHIN, PAIRING_LIFETIME};
 use inkwire_protocol::message::{FromPairing, PAIR_PATH, PAIR_SUBPROTOCOL, ToPairing, pairing_proof};
 use inkwire_service::Secret;
 use inkwire_transport::{
-    BrokerUrl, ClockOffset, Dial, DialError, DialIo, Dialled, Ready, Socket, SocketConfig, TlsSetupError, Trust,
+    BrokerUrl, ClockOffset, Dial, DialError, DialIo, Dialled, Ready, Socket, SocketConfig, TlsSetupError,
+    Trust,
 };
 
 use crate::identity::{self, DeviceKey, Identity, IdentityError};
@@ -116,7 +117,8 @@ pub async fn pair(request: PairRequest, on_code: impl Fn(&PairingCode) + Send) -
         .map_err(|source| PairError::Dial { url: request.url.origin(), source })?;
     let patience = PAIRING_LIFETIME + HELLO_WITHIN;
     let talk = talk(dialled, &key, request.enrolment.as_ref(), &on_code);
-    let identity = tokio::time::timeout(patience, talk).await.map_err(|_| PairError::TimedOut(patience))??;
+    let identity =
+        tokio::time::timeout(patience, talk).await.map_err(|_| PairError::TimedOut(patience))??;
     let identity = Identity { url: request.url.to_string(), ..identity };
     identity::store(&request.state_dir, &key, &identity)?;
     Ok(Paired {
@@ -178,7 +180,8 @@ async fn hear(socket: &mut Socket<DialIo>) -> Result<FromPairing, PairError> {
     loop {
         match socket.ready(false).await {
             Ready::Text(text) => {
-                return serde_json::from_str(&text).map_err(|error| PairError::NotUnderstood(error.to_string()));
+                return serde_json::from_str(&text)
+                    .map_err(|error| PairError::NotUnderstood(error.to_string()));
             }
             Ready::Closed(closed) => return Err(PairError::Closed(closed.to_string())),
             Ready::Binary(_) => return Err(PairError::NotUnderstood("a binary message".into())),

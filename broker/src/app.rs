@@ -22,12 +22,15 @@ use crate::api::Api;
 use crate::certs::{self, CertificateError, Origin};
 use crate::clock::now_ms;
 use crate::config::Config;
+use crate::documents::Documents;
 use crate::first_start::{self, FirstStartError};
+use crate::jobs::{Jobs, JobsStart};
 use crate::limits::SESSION_EVENTS;
 use crate::listen::{Port, Rooms, accept_loop};
 use crate::pairing::Pairings;
 use crate::sessions::Sessions;
 use crate::sessions::counters::Counters;
+use crate::sessions::link::SessionEvent;
 use crate::sessions::registry::Registry;
 use crate::store::{OpenError, SharedStore, SqliteStore};
 
@@ -51,6 +54,14 @@ pub enum StartError {
     /// The store.
     #[error("cannot open the store: {0}")]
     Store(String),
+    /// The documents' folder.
+    #[error("cannot use the documents' folder {}: {source}", folder.display())]
+    Documents {
+        /// Which.
+        folder: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// An address.
     #[error("cannot listen at {address}: {source}")]
     Listen {
@@ -127,10 +138,10 @@ impl Broker {
         let admin_listener = admin::bind(&admin_socket)?;
         let mut running = Running::new(store.clone(), shutdown);
         let (closing, tracker) = (running.closing.clone(), running.tracker.clone());
-        let rooms = furnish(&config, store, &mut running.vital, &closing, &tracker).await?;
+        let stop = running.stop.clone();
+        let rooms = furnish(&config, store, &mut running.vital, (&closing, &stop), &tracker).await?;
         running.sessions = Some(rooms.sessions.clone());
         let admin = Admin { api: rooms.api.clone(), url: url.clone(), started_ms: now_ms() };
-        let stop = running.stop.clone();
         running.vital.spawn("admin socket", admin::serve(Arc::new(admin), admin_listener, stop.clone()));
         running.vital.spawn("certificate watch", certs::watch(tls.clone(), origin, stop));
         let port = Arc::new(Port::new(tls, config.proxies, &config.limits, rooms, tracker, closing));
@@ -186,11 +197,11 @@ async fn furnish(
     config: &Config,
     store: SharedStore,
     vital: &mut Vital,
-    closing: &CancellationToken,
+    (closing, stop): (&CancellationToken, &CancellationToken),
     tracker: &TaskTracker,
 ) -> Result<Rooms, StartError> {
     let (events, events_for_jobs) = mpsc::channel(SESSION_EVENTS);
-    let jobs = start_jobs(config, store.clone(), events_for_jobs, vital).await?;
+    let jobs = start_jobs(config, store.clone(), events_for_jobs, vital, stop.clone()).await?;
     let sessions = Arc::new(Sessions {
         store: store.clone(),
         registry: Registry::default(),
@@ -220,11 +231,33 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 }
 
 async fn start_jobs(
-    _config: &Config,
-    _store: SharedStore,
-    mut events: mpsc::Receiver<crate::sessions::link::SessionEvent>,
+    config: &Config,
+    store: SharedStore,
+    events: mpsc::Receiver<SessionEvent>,
     vital: &mut Vital,
-) -> Result<crate::jobs::Jobs, StartError> {
-    vital.spawn("jobs", async move { while events.recv().await.is_some() {} });
-    Ok(crate::jobs::Jobs::idle())
+    stop: CancellationToken,
+) -> Result<Jobs, StartError> {
+    let folder = config.data_dir.join("documents");
+    let space = config.limits.space;
+    let opened = blocking({
+        let folder = folder.clone();
+        move || Documents::open(&folder, space)
+    });
+    let documents = opened.await?.map_err(|source| StartError::Documents { folder, source })?;
+    let start = JobsStart {
+        store,
+        documents,
+        max_document_bytes: config.limits.max_document_bytes,
+        keep_documents: config.retention.documents,
+        keep_jobs: config.retention.jobs,
+        stop,
+    };
+    let started = Jobs::start(start, events).await;
+    let (jobs, running) = started.map_err(|error| StartError::Store(error.to_string()))?;
+    vital.spawn("jobs", async move {
+        if let Err(error) = running.await {
+            tracing::error!(%error, "the jobs have failed");
+        }
+    });
+    Ok(jobs)
 }

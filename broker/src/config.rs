@@ -18,6 +18,7 @@ use inkwire_protocol::limits as wire;
 use ipnet::IpNet;
 use serde::Deserialize;
 
+use crate::documents::Space;
 use crate::limits;
 
 /// Where the broker listens unless told: every interface.
@@ -95,7 +96,7 @@ pub enum ProxyHeader {
 pub struct RawLimits {
     /// Largest document.
     pub max_document_bytes: Option<u64>,
-    /// Below this much free space uploads are refused.
+    /// Below this much free space documents are refused, so that outcomes still commit; 512 MiB or 5 % unless said.
     pub min_free_bytes: Option<u64>,
     /// Connections at once.
     pub max_connections: Option<usize>,
@@ -151,7 +152,7 @@ impl Proxies {
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
     pub(crate) max_document_bytes: u64,
-    pub(crate) min_free_bytes: u64,
+    pub(crate) space: Space,
     pub(crate) max_connections: usize,
     pub(crate) max_connections_per_address: usize,
 }
@@ -193,8 +194,6 @@ pub enum ConfigError {
     },
 }
 
-/// Uploads stop below this much free space, so that outcomes still commit (DESIGN: 512 MiB or 5 %).
-const DEFAULT_MIN_FREE_BYTES: u64 = 512 * 1024 * 1024;
 const DAY_S: u64 = 24 * 3600;
 const DEFAULT_DOCUMENTS_S: u64 = 7 * DAY_S;
 const DEFAULT_JOBS_S: u64 = 90 * DAY_S;
@@ -265,7 +264,10 @@ fn check_limits(raw: &RawLimits) -> Result<Limits, ConfigError> {
     }
     Ok(Limits {
         max_document_bytes,
-        min_free_bytes: raw.min_free_bytes.unwrap_or(DEFAULT_MIN_FREE_BYTES),
+        // Who names a number means this number.
+        space: raw
+            .min_free_bytes
+            .map_or_else(Space::default, |bytes| Space { min_free_bytes: bytes, min_free_percent: 0 }),
         max_connections: positive(
             "limits.max_connections",
             raw.max_connections.unwrap_or(limits::DEFAULT_MAX_CONNECTIONS),

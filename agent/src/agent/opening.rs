@@ -99,7 +99,12 @@ fn put_aside(dir: &Path, owner: &str) -> io::Result<()> {
     tracing::warn!(owner, "the spool belongs to an earlier pairing: it is put aside");
     let aside = dir.join(format!("former-{owner}"));
     std::fs::create_dir_all(&aside)?;
-    let names = [LEDGER_FILE.to_owned(), format!("{LEDGER_FILE}-wal"), format!("{LEDGER_FILE}-shm"), SPOOL_DIR.into()];
+    let names = [
+        LEDGER_FILE.to_owned(),
+        format!("{LEDGER_FILE}-wal"),
+        format!("{LEDGER_FILE}-shm"),
+        SPOOL_DIR.into(),
+    ];
     for name in names {
         match std::fs::rename(dir.join(&name), aside.join(&name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -112,6 +117,9 @@ fn put_aside(dir: &Path, owner: &str) -> io::Result<()> {
 fn unusable(path: &Path, error: impl std::fmt::Display) -> StartError {
     StartError::Spool { path: path.into(), problem: error.to_string() }
 }
+
+/// A printer before it has its number: name, configured number, kind, back-end.
+type Made = (String, Option<u16>, Kind, Arc<dyn Backend>);
 
 /// Printers by configuration, then those that CUPS has and that are not configured under the same name.
 async fn open_printers(config: &Config, extras: Extras, ledger: &Ledger) -> Result<Vec<Known>, StartError> {
@@ -129,7 +137,7 @@ async fn open_printers(config: &Config, extras: Extras, ledger: &Ledger) -> Resu
         tracing::warn!(found = configs.len(), most = MAX_PRINTERS, "some printers are left out");
         configs.truncate(MAX_PRINTERS);
     }
-    let mut made: Vec<(String, Option<u16>, Kind, Arc<dyn Backend>)> = Vec::new();
+    let mut made: Vec<Made> = Vec::new();
     for printer in configs {
         let backend = printers::build(&printer, &config.state_dir)?;
         made.push((printer.name.clone(), printer.number, kind(&printer), backend));

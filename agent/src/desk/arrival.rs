@@ -16,8 +16,6 @@ pub(crate) enum Stage {
     Arriving,
     /// All is here and the digest is right.
     Whole,
-    /// Nothing more will come.
-    Dropped,
 }
 
 impl Arrival {

@@ -66,9 +66,12 @@ impl Incoming {
                 ledger
                     .commit(vec![Change::Begin { key, open }, Change::Supersede { key, at_ms }])
                     .await
-                    .map_err(|error| match error {
-                        LedgerError::Full => PartError::Full,
-                        other => PartError::Poisoned(other.to_string()),
+                    .map_err(|error| {
+                        if error == LedgerError::Full {
+                            PartError::Full
+                        } else {
+                            PartError::Poisoned(error.to_string())
+                        }
                     })?;
                 blocking(move || PartFile::create(&dir, key, layout)).await.map(Box::new)
             }
@@ -111,9 +114,8 @@ impl Incoming {
         let until = tokio::time::Instant::now() + SYNC_AFTER;
         let mut bytes = first.data.len() as u64;
         let mut batch = vec![first];
-        let is_last = |batch: &Vec<Piece>| {
-            batch.last().is_some_and(|piece| piece.seq + 1 == self.layout.packets())
-        };
+        let is_last =
+            |batch: &Vec<Piece>| batch.last().is_some_and(|piece| piece.seq + 1 == self.layout.packets());
         while bytes < SYNC_BYTES && !is_last(&batch) {
             match tokio::time::timeout_at(until, self.pieces.recv()).await {
                 Ok(Some(piece)) => {

@@ -34,7 +34,7 @@ use crate::spool::{Change, JobKey, LedgerError, Phase, reader};
 
 /// What comes back from work beside the desk.
 #[derive(Debug)]
-pub(super) enum Inner {
+enum Inner {
     /// Something about a large document.
     Arrived(JobKey, Arrived),
     /// A small document's commit is done.
@@ -166,7 +166,10 @@ impl Desk {
             }
         };
         // A document that is gathered in memory ends like one that never came.
-        if here == Here::Unknown && matches!(request, Request::Cancel | Request::Expire) && self.is_storing(key) {
+        if here == Here::Unknown
+            && matches!(request, Request::Cancel | Request::Expire)
+            && self.is_storing(key)
+        {
             self.remember(key, request);
             return Ok(());
         }

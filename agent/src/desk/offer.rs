@@ -87,7 +87,10 @@ pub(crate) fn answer(offer: &Offer<'_>) -> Answer {
     }
     if offer.transfers >= MAX_OPEN_TRANSFERS || offer.jobs >= MAX_JOBS {
         let (jobs, transfers) = (offer.jobs, offer.transfers);
-        return refuse(RefuseReason::Busy, format!("{jobs} jobs and {transfers} transfers are under way here"));
+        return refuse(
+            RefuseReason::Busy,
+            format!("{jobs} jobs and {transfers} transfers are under way here"),
+        );
     }
     if open.bytes > offer.room_bytes {
         let (bytes, room) = (open.bytes, offer.room_bytes);
@@ -187,9 +190,10 @@ mod tests {
         AttemptRow { attempt: Attempt(attempt), phase, begun }
     }
 
+    #[allow(clippy::needless_pass_by_value, reason = "reads better where it is asked")]
     fn reason(answer: Answer) -> Option<RefuseReason> {
         match answer {
-            Answer::Refuse { reason, .. } => Some(reason),
+            Answer::Refuse { reason, detail: _, repeat: _ } => Some(reason),
             Answer::Take(_) | Answer::Resume(_) | Answer::Violation(_) => None,
         }
     }
@@ -237,8 +241,15 @@ mod tests {
         let open = open(1);
         let offer = |printer: Option<PrinterInfo>| {
             let printer = printer.as_ref();
-            let offer =
-                Offer { open: &open, known: &[], partial: None, printer, room_bytes: 5000, jobs: 0, transfers: 0 };
+            let offer = Offer {
+                open: &open,
+                known: &[],
+                partial: None,
+                printer,
+                room_bytes: 5000,
+                jobs: 0,
+                transfers: 0,
+            };
             answer(&offer)
         };
         assert_eq!(reason(offer(None)), Some(RefuseReason::NoSuchPrinter));

@@ -63,10 +63,14 @@ pub(crate) const fn act(here: Here, request: Request) -> Do {
     match (request, here) {
         (_, Here::Ended) => Do::Repeat,
         (Request::Cancel | Request::Expire, Here::Claimed | Here::Begun) => Do::Stop,
-        (Request::Cancel | Request::Expire, Here::Unknown | Here::Arriving | Here::Ready | Here::Held) => Do::End,
+        (Request::Cancel | Request::Expire, Here::Unknown | Here::Arriving | Here::Ready | Here::Held) => {
+            Do::End
+        }
         (Request::Hold | Request::Release, Here::Unknown) => Do::Remember,
         (Request::Hold, Here::Ready) => Do::Hold,
-        (Request::Hold, Here::Held) | (Request::Release, Here::Ready | Here::Claimed | Here::Begun) => Do::Repeat,
+        (Request::Hold, Here::Held) | (Request::Release, Here::Ready | Here::Claimed | Here::Begun) => {
+            Do::Repeat
+        }
         (Request::Hold, Here::Arriving | Here::Claimed) => Do::HoldLater,
         (Request::Hold, Here::Begun) => Do::SayPrinting,
         (Request::Release, Here::Held | Here::Arriving) => Do::Release,

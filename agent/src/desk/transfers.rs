@@ -63,7 +63,9 @@ impl Desk {
     pub(super) async fn on_open(&mut self, open: Open) -> Result<(), LedgerError> {
         let (key, transfer) = (JobKey::new(open.job, open.attempt), open.transfer);
         if transfer <= self.highest {
-            return self.violation(CloseCode::ProtocolViolation, format!("channel {transfer} was used before")).await;
+            return self
+                .violation(CloseCode::ProtocolViolation, format!("channel {transfer} was used before"))
+                .await;
         }
         self.highest = transfer;
         let known = self.shared.ledger.read(move |db| reader::attempts(db, key.job)).await?;
@@ -140,7 +142,14 @@ impl Desk {
     }
 
     /// Starts the task that writes a large document.
-    pub(super) fn begin_large(&mut self, key: JobKey, layout: Layout, open: Arc<Open>, next_seq: u32, begin: Begin) {
+    pub(super) fn begin_large(
+        &mut self,
+        key: JobKey,
+        layout: Layout,
+        open: Arc<Open>,
+        next_seq: u32,
+        begin: Begin,
+    ) {
         let (pieces, incoming) = mpsc::channel(PIECES);
         let (arrival, arrived) = watch::channel(Arrival::so_far(layout.bytes_below(next_seq)));
         let task = Incoming {
@@ -153,7 +162,12 @@ impl Desk {
             tell: self.tell.clone(),
         };
         tokio::spawn(task.run(begin, self.shared.ledger.clone(), self.shared.clock.now_ms()));
-        let held = HeldTransfer { job: key.job, attempt: key.attempt, packet_bytes: layout.packet_bytes(), next_seq };
+        let held = HeldTransfer {
+            job: key.job,
+            attempt: key.attempt,
+            packet_bytes: layout.packet_bytes(),
+            next_seq,
+        };
         self.shared.set_held(key, Some(held));
         self.shared.book.put(key, Job::arriving(Arc::clone(&open), arrived));
         self.partly.insert(key, Partly { open, layout, pieces, next_seq });
@@ -176,7 +190,9 @@ impl Desk {
         };
         let PacketVerdict::Write { offset: _, last } = match verdict {
             Ok(verdict) => verdict,
-            Err(violation) => return self.violation(CloseCode::PacketOutOfWindow, violation.to_string()).await,
+            Err(violation) => {
+                return self.violation(CloseCode::PacketOutOfWindow, violation.to_string()).await;
+            }
         };
         match &mut channel.kind {
             Kind::Small(gathered) => {
@@ -195,7 +211,8 @@ impl Desk {
                 match sent {
                     Some(true) => Ok(()),
                     Some(false) => {
-                        self.violation(CloseCode::PacketOutOfWindow, "more packets than were granted".into()).await
+                        self.violation(CloseCode::PacketOutOfWindow, "more packets than were granted".into())
+                            .await
                     }
                     None => Ok(()),
                 }
@@ -206,7 +223,8 @@ impl Desk {
 
     /// A small document is whole: document, row and fact in one commit.
     fn store(&self, key: JobKey, transfer: TransferId, open: Arc<Open>, document: Bytes) {
-        let (ledger, tell, at_ms) = (self.shared.ledger.clone(), self.tell.clone(), self.shared.clock.now_ms());
+        let (ledger, tell, at_ms) =
+            (self.shared.ledger.clone(), self.tell.clone(), self.shared.clock.now_ms());
         tokio::spawn(async move {
             let found = Sha256Digest::of(&document);
             let changes = if found == open.sha256 {
@@ -224,10 +242,10 @@ impl Desk {
                 Ok(()) if !whole => None,
                 result => Some(Inner::Stored { key, transfer, result }),
             };
-            if let Some(inner) = inner {
-                if tell.send(inner).await.is_err() {
-                    tracing::debug!(job = %key, "the agent is stopping: the label waits in the ledger");
-                }
+            if let Some(inner) = inner
+                && tell.send(inner).await.is_err()
+            {
+                tracing::debug!(job = %key, "the agent is stopping: the label waits in the ledger");
             }
         });
     }
@@ -245,7 +263,8 @@ impl Desk {
                 // The connection may have been cut meanwhile: the ledger has the job all the same.
                 let open = match open {
                     Some(open) => {
-                        let next_seq = self.channels.remove(&transfer).map_or(0, |c| c.receiver.layout().packets());
+                        let next_seq =
+                            self.channels.remove(&transfer).map_or(0, |c| c.receiver.layout().packets());
                         self.ack(transfer, next_seq, 0).await;
                         open
                     }
@@ -280,7 +299,9 @@ impl Desk {
                 self.shared.set_held(key, Some(HeldTransfer { job, attempt, packet_bytes, next_seq }));
                 let rtt = self.shared.rtt();
                 let share = self.share();
-                let Some((transfer, channel)) = self.channels.iter_mut().find(|(_, channel)| channel.key == key) else {
+                let Some((transfer, channel)) =
+                    self.channels.iter_mut().find(|(_, channel)| channel.key == key)
+                else {
                     return Ok(());
                 };
                 channel.window.on_synced(bytes, busy, rtt, sync);
@@ -300,9 +321,8 @@ impl Desk {
         self.shared.set_held(key, None);
         self.channels.retain(|_, channel| channel.key != key);
         let at_ms = self.shared.clock.now_ms();
-        let begun = self.shared.book.with(key, |job| {
-            job.arrival.is_some() && (job.claimed || job.has_begun())
-        });
+        let begun =
+            self.shared.book.with(key, |job| job.arrival.is_some() && (job.claimed || job.has_begun()));
         let begun = begun.unwrap_or(false);
         if digest != partly.open.sha256 {
             if begun {
@@ -354,13 +374,16 @@ impl Desk {
     }
 
     async fn on_failed(&mut self, key: JobKey, error: PartError) -> Result<(), LedgerError> {
-        let channel = self.channels.iter().find(|(_, channel)| channel.key == key).map(|(transfer, _)| *transfer);
+        let channel =
+            self.channels.iter().find(|(_, channel)| channel.key == key).map(|(transfer, _)| *transfer);
         self.forget_transfer(key);
         tracing::warn!(job = %key, %error, "an arriving document is given up");
         let begun = self.shared.book.with(key, |job| job.claimed || job.has_begun()).unwrap_or(false);
         let (reason, detail, at_ms) = match &error {
             PartError::Full => (RefuseReason::DiskFull, error.to_string(), self.shared.clock.now_ms()),
-            PartError::Poisoned(_) => (RefuseReason::SpoolDamaged, error.to_string(), self.shared.clock.now_ms()),
+            PartError::Poisoned(_) => {
+                (RefuseReason::SpoolDamaged, error.to_string(), self.shared.clock.now_ms())
+            }
         };
         self.shared.book.with(key, |job| job.dropped = true);
         if !begun {
@@ -416,9 +439,9 @@ impl Desk {
 
     /// Whether a small document of this attempt is being gathered or committed.
     pub(super) fn is_storing(&self, key: JobKey) -> bool {
-        self.channels.values().any(|channel| {
-            channel.key == key && matches!(channel.kind, Kind::Storing | Kind::Small(_))
-        })
+        self.channels
+            .values()
+            .any(|channel| channel.key == key && matches!(channel.kind, Kind::Storing | Kind::Small(_)))
     }
 
     /// Space for new documents: what is free, less what stays free, less what open transfers still need.

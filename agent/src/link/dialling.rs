@@ -85,10 +85,10 @@ impl Link {
         let (epoch, endpoint) = (greeted.welcome.epoch, greeted.welcome.observed_endpoint);
         let (resumed, name) = (greeted.welcome.resumed, greeted.welcome.agent_name.clone());
         tracing::info!(%epoch, %endpoint, resumed, name, "connected");
-        if let Some(ms) = self.shared.clock.correct(greeted.welcome.broker_time_ms) {
-            if let Err(error) = self.shared.ledger.lazily(Change::ClockOffset { ms }).await {
-                tracing::debug!(%error, "the clock's offset is not remembered");
-            }
+        if let Some(ms) = self.shared.clock.correct(greeted.welcome.broker_time_ms)
+            && let Err(error) = self.shared.ledger.lazily(Change::ClockOffset { ms }).await
+        {
+            tracing::debug!(%error, "the clock's offset is not remembered");
         }
         let session = Session::new(greeted, number, before, Arc::clone(&self.shared), self.events.clone());
         let (lost, liveness) = session.run(&mut self.commands, network, &self.stop).await;
@@ -180,11 +180,11 @@ impl Link {
     /// What an attempt's end means for the next; a refusal tells the broker's time.
     fn failure(&self, failed: &Failed) -> Failure {
         let Failed::Dial(error) = failed else { return Failure::Unreachable };
-        if let DialError::Http { retry_after, body, .. } = error {
-            if let Ok(refused) = serde_json::from_slice::<DialRefused>(body.as_ref()) {
-                self.shared.clock.correct(refused.broker_time_ms);
-                return Failure::Refused { error: refused.error, retry_after: *retry_after };
-            }
+        if let DialError::Http { retry_after, body, .. } = error
+            && let Ok(refused) = serde_json::from_slice::<DialRefused>(body.as_ref())
+        {
+            self.shared.clock.correct(refused.broker_time_ms);
+            return Failure::Refused { error: refused.error, retry_after: *retry_after };
         }
         match error.retry() {
             AfterClose::Reconnect => Failure::Unreachable,

@@ -62,7 +62,14 @@ pub(crate) enum Say {
     Refuse(Box<Refuse>),
     Fact(Box<FactMessage>),
     Reconciled(StoreEpoch),
-    Progress { job: JobId, attempt: Attempt, delivered_bytes: u64 },
+    Progress {
+        job: JobId,
+        attempt: Attempt,
+        delivered_bytes: u64,
+    },
     /// The broker broke the protocol: say so and begin anew.
-    Close { code: CloseCode, detail: String },
+    Close {
+        code: CloseCode,
+        detail: String,
+    },
 }

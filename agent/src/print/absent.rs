@@ -15,7 +15,8 @@ const AGAIN: Duration = Duration::from_secs(60);
 impl Absent {
     fn words(&self) -> (Vec<String>, String) {
         let number = self.0.number;
-        let detail = format!("this agent has no printer {number} now: configure it again and restart the agent");
+        let detail =
+            format!("this agent has no printer {number} now: configure it again and restart the agent");
         (vec!["connecting-to-device".into()], detail)
     }
 }
@@ -30,13 +31,7 @@ impl Backend for Absent {
         None
     }
 
-    async fn print(
-        &self,
-        _: &Task,
-        _: &mut dyn Document,
-        _: &dyn Journal,
-        _: &CancellationToken,
-    ) -> Outcome {
+    async fn print(&self, _: &Task, _: &mut dyn Document, _: &dyn Journal, _: &CancellationToken) -> Outcome {
         let (reasons, detail) = self.words();
         Outcome::NotStarted { reasons, detail, retry_after: AGAIN }
     }

@@ -49,7 +49,9 @@ pub(crate) fn next(jobs: &[View], now_ms: u64, printer_streams: bool) -> Next {
     let begun = jobs.iter().filter(ready).filter(|view| view.copies_done > 0).min_by_key(order);
     match begun.or_else(|| jobs.iter().filter(ready).min_by_key(order)) {
         Some(view) => Next::Print(view.key),
-        None => Next::Wait(jobs.iter().filter(|view| may_expire(view)).filter_map(|view| view.expires_ms).min()),
+        None => {
+            Next::Wait(jobs.iter().filter(|view| may_expire(view)).filter_map(|view| view.expires_ms).min())
+        }
     }
 }
 

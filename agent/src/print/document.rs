@@ -90,15 +90,17 @@ impl Spooled {
             now.stage != Stage::Arriving || (now.durable_bytes > read && now.durable_bytes < bytes)
         });
         let now = match self.hold_open {
-            Some(limit) => {
-                tokio::time::timeout(limit, news).await.map_err(|_| DocumentError::Gap(limit))?.map(|now| *now)
-            }
+            Some(limit) => tokio::time::timeout(limit, news)
+                .await
+                .map_err(|_| DocumentError::Gap(limit))?
+                .map(|now| *now),
             None => news.await.map(|now| *now),
         };
         match now {
             Ok(Arrival { stage: Stage::Arriving, durable_bytes }) => Ok(durable_bytes),
             Ok(Arrival { stage: Stage::Whole, .. }) => Ok(bytes),
-            Ok(Arrival { stage: Stage::Dropped, .. }) | Err(_) => Err(DocumentError::Dropped),
+            // The task that writes it is gone without the end.
+            Err(_) => Err(DocumentError::Dropped),
         }
     }
 

@@ -124,7 +124,9 @@ mod tests {
     #[test]
     fn every_copy_has_its_turn_and_only_the_last_completes() {
         assert_eq!(outcome(&ending(job(3, 0), completed())), "next");
-        let Ending::End { fact: Fact::Completed { delivered_bytes, .. }, .. } = ending(job(3, 2), completed()) else {
+        let Ending::End { fact: Fact::Completed { delivered_bytes, .. }, .. } =
+            ending(job(3, 2), completed())
+        else {
             panic!("not completed");
         };
         assert_eq!(delivered_bytes, 30);
@@ -152,7 +154,8 @@ mod tests {
     #[test]
     fn bytes_of_earlier_copies_count() {
         let lost = Outcome::Uncertain { reason: "r".into(), detail: "d".into(), delivered_bytes: 4 };
-        let Ending::End { fact: Fact::Uncertain { delivered_bytes, .. }, .. } = ending(job(3, 2), lost) else {
+        let Ending::End { fact: Fact::Uncertain { delivered_bytes, .. }, .. } = ending(job(3, 2), lost)
+        else {
             panic!("not uncertain");
         };
         assert_eq!(delivered_bytes, 24);

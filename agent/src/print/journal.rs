@@ -28,8 +28,7 @@ pub(super) struct PrintJournal {
 impl PrintJournal {
     pub(super) fn new(shared: Arc<Shared>, key: JobKey, told: bool) -> (Self, watch::Receiver<Stop>) {
         let (stops, stopped) = watch::channel((Vec::new(), String::new()));
-        let journal =
-            Self { shared, key, told: AtomicBool::new(told), delivered: AtomicU64::new(0), stops };
+        let journal = Self { shared, key, told: AtomicBool::new(told), delivered: AtomicU64::new(0), stops };
         (journal, stopped)
     }
 

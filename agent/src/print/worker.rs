@@ -254,9 +254,15 @@ impl Worker {
     }
 
     /// The job waits for its device; said once as long as it stays so.
-    async fn tell_stopped(&self, taken: &Taken, reasons: Vec<String>, detail: String) -> Result<(), LedgerError> {
+    async fn tell_stopped(
+        &self,
+        taken: &Taken,
+        reasons: Vec<String>,
+        detail: String,
+    ) -> Result<(), LedgerError> {
         let (key, at_ms) = (taken.key, self.shared.clock.now_ms());
-        let news = self.shared.book.with(key, |job| !std::mem::replace(&mut job.stopped, true)).unwrap_or(false);
+        let news =
+            self.shared.book.with(key, |job| !std::mem::replace(&mut job.stopped, true)).unwrap_or(false);
         if !news {
             return Ok(());
         }
@@ -280,9 +286,8 @@ impl Worker {
 
     async fn end(&self, taken: &Taken, outcome: &'static str, fact: Fact) -> Result<(), LedgerError> {
         let (key, at_ms) = (taken.key, self.shared.clock.now_ms());
-        let end = || {
-            vec![Change::End { key, outcome, at_ms }, Change::Fact { key, fact: fact.clone(), at_ms }]
-        };
+        let end =
+            || vec![Change::End { key, outcome, at_ms }, Change::Fact { key, fact: fact.clone(), at_ms }];
         self.shared.ledger.insist(end).await?;
         self.shared.book.remove(key);
         self.remove_files(taken).await;

@@ -10,9 +10,9 @@ pub(crate) fn assign(known: &[(String, u16)], wanted: &[(String, Option<u16>)]) 
     let mut given = Vec::with_capacity(wanted.len());
     for (name, number) in wanted {
         let before = had.get(name.as_str()).copied().filter(|before| !configured.contains(before));
-        let number = number.or(before).unwrap_or_else(|| {
-            (1..=u16::MAX).find(|number| !taken.contains(number)).unwrap_or(u16::MAX)
-        });
+        let number = number
+            .or(before)
+            .unwrap_or_else(|| (1..=u16::MAX).find(|number| !taken.contains(number)).unwrap_or(u16::MAX));
         taken.insert(number);
         given.push(number);
     }

@@ -69,20 +69,22 @@ pub(super) fn apply(db: &Connection, change: &Change, counters: &mut Counters) -
             update(db, *key, "delivered = ?3", &signed(*bytes))?;
         }
         Change::End { key, outcome, at_ms } => {
-            let sql = "INSERT INTO jobs (job, attempt, phase, outcome, ended_ms) VALUES (?1, ?2, 'ended', ?3, ?4)
+            let sql =
+                "INSERT INTO jobs (job, attempt, phase, outcome, ended_ms) VALUES (?1, ?2, 'ended', ?3, ?4)
                        ON CONFLICT DO UPDATE SET phase = 'ended', outcome = ?3, ended_ms = ?4, intent = NULL";
             run(sql, params![key.job.as_bytes(), key.attempt.0, outcome, signed(*at_ms)])?;
             drop_document(db, *key)?;
         }
         Change::Forget { key } => {
             drop_document(db, *key)?;
-            run("DELETE FROM jobs WHERE job = ?1 AND attempt = ?2", params![
-                key.job.as_bytes(),
-                key.attempt.0
-            ])?;
+            run(
+                "DELETE FROM jobs WHERE job = ?1 AND attempt = ?2",
+                params![key.job.as_bytes(), key.attempt.0],
+            )?;
         }
         Change::Fact { key, fact, at_ms } => {
-            let text = serde_json::to_string(fact).map_err(|error| LedgerError::Unusable(error.to_string()))?;
+            let text =
+                serde_json::to_string(fact).map_err(|error| LedgerError::Unusable(error.to_string()))?;
             let sql = "INSERT INTO facts (id, job, attempt, fact_seq, ledger_seq, at_ms, fact) VALUES (?1, ?2, ?3,
                        (SELECT COALESCE(MAX(fact_seq), 0) + 1 FROM facts WHERE job = ?2 AND attempt = ?3), ?4, ?5, ?6)";
             let seq = signed(counters.ledger_seq);

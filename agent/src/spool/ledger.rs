@@ -65,10 +65,13 @@ pub(crate) struct Committed {
     pub(crate) dial_n: u64,
 }
 
+/// Where the result of a set goes.
+type Answer = oneshot::Sender<Result<Committed, LedgerError>>;
+
 struct Set {
     changes: Vec<Change>,
     /// None for what may wait and be lost.
-    answer: Option<oneshot::Sender<Result<Committed, LedgerError>>>,
+    answer: Option<Answer>,
     /// Its place in the queue.
     _place: OwnedSemaphorePermit,
 }
@@ -141,11 +144,7 @@ impl Ledger {
         self.queue(vec![change], None).await
     }
 
-    async fn queue(
-        &self,
-        changes: Vec<Change>,
-        answer: Option<oneshot::Sender<Result<Committed, LedgerError>>>,
-    ) -> Result<(), LedgerError> {
+    async fn queue(&self, changes: Vec<Change>, answer: Option<Answer>) -> Result<(), LedgerError> {
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| LedgerError::Closed)?;
         self.sets.send(Set { changes, answer, _place: place }).map_err(|_| self.gone())
     }
@@ -303,7 +302,7 @@ impl Writer {
         &self,
         batch: &mut [Set],
         counters: &mut Counters,
-        answers: &mut Vec<(oneshot::Sender<Result<Committed, LedgerError>>, Result<(), LedgerError>)>,
+        answers: &mut Vec<(Answer, Result<(), LedgerError>)>,
     ) -> Result<u64, LedgerError> {
         let mut transaction = self.db.unchecked_transaction()?;
         counters.ledger_seq += 1;
@@ -331,10 +330,7 @@ impl Writer {
     }
 }
 
-fn reply(
-    answer: oneshot::Sender<Result<Committed, LedgerError>>,
-    result: Result<Committed, LedgerError>,
-) {
+fn reply(answer: Answer, result: Result<Committed, LedgerError>) {
     if answer.send(result).is_err() {
         tracing::trace!("nobody waits for this commit any more");
     }

@@ -43,9 +43,10 @@ pub(crate) enum PartError {
 
 impl From<io::Error> for PartError {
     fn from(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::Full,
-            _ => Self::Poisoned(error.to_string()),
+        if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            Self::Full
+        } else {
+            Self::Poisoned(error.to_string())
         }
     }
 }
@@ -80,9 +81,8 @@ impl PartFile {
     /// Makes both files, empty, with their names on stable storage.
     pub(crate) fn create(dir: &Path, key: JobKey, layout: Layout) -> Result<Self, PartError> {
         let (data, crcs) = paths(dir, key);
-        let make = |path: &Path| {
-            OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)
-        };
+        let make =
+            |path: &Path| OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path);
         let (data, mut crcs) = (make(&data)?, make(&crcs)?);
         crcs.write_all(&0_u32.to_be_bytes())?;
         inkwire_service::fsio::sync_dir(dir).map_err(|error| error.source)?;
@@ -93,16 +93,17 @@ impl PartFile {
     ///
     /// # Errors
     /// The outer error is the disk's; the inner one says that acknowledged bytes are damaged.
-    pub(crate) fn reopen(dir: &Path, key: JobKey, layout: Layout) -> Result<Result<Self, Damaged>, PartError> {
+    pub(crate) fn reopen(
+        dir: &Path,
+        key: JobKey,
+        layout: Layout,
+    ) -> Result<Result<Self, Damaged>, PartError> {
         let (data, crcs) = paths(dir, key);
-        let open = |path: &Path| {
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
-        };
+        let open =
+            |path: &Path| OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path);
         let (mut data, mut crcs) = (open(&data)?, open(&crcs)?);
         let mut listed = Vec::new();
-        Read::by_ref(&mut crcs)
-            .take(MARK_BYTES + crc_offset(layout.packets()))
-            .read_to_end(&mut listed)?;
+        Read::by_ref(&mut crcs).take(MARK_BYTES + crc_offset(layout.packets())).read_to_end(&mut listed)?;
         let acked = listed.first_chunk::<4>().map_or(0, |mark| u32::from_be_bytes(*mark));
         let entries = listed.get(MARK_BYTES as usize..).unwrap_or_default();
         let mut hash = Sha256::new();

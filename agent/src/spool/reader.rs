@@ -118,14 +118,6 @@ pub(crate) fn attempts(db: &Connection, job: JobId) -> Result<Vec<AttemptRow>, L
     Ok(attempts)
 }
 
-/// The outcome of an attempt, where it is decided.
-#[cfg(test)]
-pub(crate) fn outcome(db: &Connection, key: JobKey) -> Result<Option<String>, LedgerError> {
-    let sql = "SELECT outcome FROM jobs WHERE job = ?1 AND attempt = ?2";
-    let row = db.query_row(sql, params![key.job.as_bytes(), key.attempt.0], |row| row.get(0)).optional()?;
-    Ok(row.flatten())
-}
-
 /// A small document.
 pub(crate) fn document(db: &Connection, key: JobKey) -> Result<Option<Bytes>, LedgerError> {
     let sql = "SELECT data FROM documents WHERE job = ?1 AND attempt = ?2";

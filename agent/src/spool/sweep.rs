@@ -32,7 +32,9 @@ mod tests {
     fn only_files_of_unknown_attempts_go() {
         let dir = tempfile::tempdir().unwrap();
         let key = |n| JobKey::new(JobId::from_uuid(uuid::Uuid::from_u128(n)), Attempt(1));
-        for name in [format!("{}.part", key(1)), format!("{}.crc", key(1)), format!("{}.part", key(2)), "x".into()] {
+        for name in
+            [format!("{}.part", key(1)), format!("{}.crc", key(1)), format!("{}.part", key(2)), "x".into()]
+        {
             std::fs::write(dir.path().join(name), b"").unwrap();
         }
         assert_eq!(sweep(dir.path(), &HashSet::from([key(1)])).unwrap(), 1);

@@ -51,7 +51,7 @@ async fn many_labels_share_commits_and_all_are_there_after_reopening() {
     futures_util::future::join_all((0..200).map(|n| first.commit(label(key(n)))))
         .await
         .into_iter()
-        .for_each(|done| drop(done.unwrap()));
+        .for_each(|done| assert!(done.is_ok()));
     assert!(first.ledger_seq() > before && first.ledger_seq() < before + 100, "commits are shared");
     let (seq, spool) = (first.ledger_seq(), first.spool());
     first.closed().await;
@@ -90,8 +90,7 @@ async fn facts_are_numbered_repeated_and_acknowledged() {
     ledger.commit(label(key(2))).await.unwrap();
     let epoch = inkwire_protocol::ids::StoreEpoch::from_uuid(Uuid::from_u128(9));
     ledger.commit(vec![Change::StoreEpoch { epoch }]).await.unwrap();
-    let mut told: Vec<_> =
-        facts().await.into_iter().map(|(_, fact)| (fact.job, fact.fact_seq.0)).collect();
+    let mut told: Vec<_> = facts().await.into_iter().map(|(_, fact)| (fact.job, fact.fact_seq.0)).collect();
     told.sort();
     assert_eq!(told, [(key(1).job, 2), (key(2).job, 1)]);
     assert_eq!(ledger.facts_acked(), 0);
@@ -103,7 +102,10 @@ async fn what_ended_is_known_and_pruned_only_when_it_was_told() {
     let ledger = ledger(dir.path(), 1);
     let end = |at_ms| Change::End { key: key(1), outcome: "completed", at_ms };
     ledger.commit(label(key(1))).await.unwrap();
-    ledger.commit(vec![end(100), Change::Fact { key: key(1), fact: Fact::Canceled, at_ms: 100 }]).await.unwrap();
+    ledger
+        .commit(vec![end(100), Change::Fact { key: key(1), fact: Fact::Canceled, at_ms: 100 }])
+        .await
+        .unwrap();
     assert!(ledger.read(|db| reader::document(db, key(1))).await.unwrap().is_none());
     let attempts = || async { ledger.read(|db| reader::attempts(db, key(1).job)).await.unwrap() };
     assert_eq!(attempts().await[0].phase, Phase::Ended);

@@ -30,6 +30,8 @@ impl Cups {
         for folder in ["etc", "spool", "cache", "run", "log", "tmp"] {
             std::fs::create_dir(root.join(folder)).unwrap();
         }
+        // Filters run as another user.
+        assert!(Command::new("chmod").arg("1777").arg(root.join("tmp")).status().unwrap().success());
         let r = root.display();
         let files = format!(
             "ServerRoot {r}/etc\nRequestRoot {r}/spool\nCacheDir {r}/cache\nStateDir {r}/run\nTempDir {r}/tmp\n\

@@ -1,17 +1,61 @@
 //! What the API asks of jobs.
 
-use inkwire_protocol::app::{Job, JobCreate, JobCreated, JobProgress, Problem, ProblemKind};
-use inkwire_protocol::ids::{AccountId, AgentId, JobId, Sha256Digest};
-use inkwire_protocol::job::Decision;
-use tokio::sync::broadcast;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::documents::Upload;
-use crate::store::JobRow;
+use futures_util::stream::FuturesUnordered;
+use inkwire_protocol::app::{Job, JobCreate, JobCreated, JobProgress, Problem, ProblemKind};
+use inkwire_protocol::ids::{AccountId, AgentId, Attempt, DocumentId, JobId, PrinterId, Sha256Digest};
+use inkwire_protocol::job::{Decision, Event, State};
+use inkwire_protocol::limits::IDEMPOTENCY_KEPT;
+use inkwire_protocol::transfer::Layout;
+use serde_json::Map;
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::dispatcher::Dispatcher;
+use super::input::{Command, Input, Wish};
+use super::retention::{self, Kept};
+use super::submission::{self, Document};
+use super::transition::{Note, event};
+use super::views::Views;
+use crate::clock::now_ms;
+use crate::documents::{Documents, Source, Upload, UploadError, Whole};
+use crate::sessions::link::SessionEvent;
+use crate::store::{
+    Change, CommitError, Idempotency, JobRow, NewDocument, NewJob, Outcome, PrinterRow, ReadError,
+    SharedStore,
+};
+
+/// Commands that may wait for the dispatcher; more wait in their callers.
+const COMMANDS: usize = 1024;
+/// Progress that a slow subscriber may miss: the newest is what counts.
+const PROGRESS: usize = 256;
 
 /// The handle of the dispatcher; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Jobs {
+    store: SharedStore,
+    documents: Documents,
+    max_document_bytes: u64,
+    commands: mpsc::Sender<Command>,
+    views: Arc<Views>,
     progress: broadcast::Sender<(AccountId, JobProgress)>,
+}
+
+/// What the dispatcher stands on.
+#[derive(Debug)]
+pub(crate) struct JobsStart {
+    pub(crate) store: SharedStore,
+    pub(crate) documents: Documents,
+    pub(crate) max_document_bytes: u64,
+    /// How long documents and jobs are kept after they have ended.
+    pub(crate) keep_documents: Duration,
+    pub(crate) keep_jobs: Duration,
+    /// Cancelled when every session has ended: commits that are on their way are finished.
+    pub(crate) stop: CancellationToken,
 }
 
 /// A job that was made. `answer.upload` is none: who holds the connection numbers the channel.
@@ -23,17 +67,124 @@ pub(crate) struct Created {
 }
 
 impl Jobs {
+    /// Removes files without a row, and gives the handle with the task that must run behind it: dispatcher and retention. It ends
+    /// after `stop`; an end before is a fault.
+    pub(crate) async fn start(
+        start: JobsStart,
+        events: mpsc::Receiver<SessionEvent>,
+    ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), ReadError> {
+        let JobsStart { store, documents, max_document_bytes, keep_documents, keep_jobs, stop } = start;
+        let known = store.document_files().await?.into_iter().collect();
+        let folder = documents.clone();
+        let swept = tokio::task::spawn_blocking(move || folder.sweep(&known)).await;
+        match swept {
+            Ok(Ok(0)) => {}
+            Ok(Ok(files)) => tracing::info!(files, "removed files of documents that no job has"),
+            Ok(Err(error)) => tracing::warn!(%error, "the documents' folder could not be swept"),
+            Err(error) => tracing::warn!(%error, "the documents' folder could not be swept"),
+        }
+        let (commands, queue) = mpsc::channel(COMMANDS);
+        let progress = broadcast::Sender::new(PROGRESS);
+        let views = Arc::new(Views::default());
+        let dispatcher = Dispatcher {
+            store: Arc::clone(&store),
+            documents: documents.clone(),
+            views: Arc::clone(&views),
+            progress: progress.clone(),
+            agents: HashMap::new(),
+            jobs: HashMap::new(),
+            work: FuturesUnordered::new(),
+            next_expiry_ms: None,
+            expiring: false,
+        };
+        let kept = Kept { documents: keep_documents, jobs: keep_jobs };
+        let sweeping = retention::run(Arc::clone(&store), documents.clone(), kept, stop.clone());
+        let running = async move {
+            tokio::join!(dispatcher.run(queue, events, stop), sweeping);
+        };
+        Ok((Self { store, documents, max_document_bytes, commands, views, progress }, running))
+    }
+
     /// Checks a request, stores document and job, and answers after the commit (I1). A document of its own transfer makes an
     /// `incoming` job; [`Jobs::finish_upload`] accepts it.
     pub(crate) async fn create(&self, account: AccountId, request: JobCreate) -> Result<Created, Problem> {
-        let _ = (account, request);
-        Err(ProblemKind::Internal.because("not yet"))
+        let document = submission::check(&request, self.max_document_bytes)?;
+        let printer = self.printer(account, &request.printer).await?;
+        submission::check_format(&request, &printer.info)?;
+        let bytes = match &document {
+            Document::Inline(bytes) => bytes.len() as u64,
+            Document::Transfer { layout, .. } => layout.bytes(),
+        };
+        self.admit(bytes)?;
+        let now = now_ms();
+        let idempotency = match request.idempotency_key.clone() {
+            Some(key) => Some(Idempotency {
+                key,
+                request: submission::fingerprint(&request, &document)?,
+                expires_ms: now + IDEMPOTENCY_KEPT.as_millis() as u64,
+            }),
+            None => None,
+        };
+        let new = new_job(account, request, &document, &printer, idempotency, now);
+        let source = match &document {
+            Document::Inline(bytes) => Some(Arc::new(Source::Inline(bytes.clone()))),
+            Document::Transfer { .. } => None,
+        };
+        self.make(new, source).await
     }
 
-    /// Takes up the upload of an `incoming` job again. An earlier connection's upload of it fails from then on.
+    /// Commits a new job and tells the dispatcher.
+    async fn make(&self, new: NewJob, source: Option<Arc<Source>>) -> Result<Created, Problem> {
+        match self.store.commit(vec![Change::CreateJob(Box::new(new))]).await {
+            Ok(outcomes) => {
+                let row = job_of(outcomes)?;
+                let upload = self.upload_of(&row).await?;
+                let made = Command::Made { row: Box::new(row.clone()), source };
+                self.commands.send(made).await.map_err(|_| draining())?;
+                let answer = JobCreated { job: self.present(row), duplicate: false, upload: None };
+                Ok(Created { answer, upload })
+            }
+            Err(CommitError::Duplicate(row)) => {
+                let upload = self.upload_of(&row).await?;
+                let answer = JobCreated { job: self.present(*row), duplicate: true, upload: None };
+                Ok(Created { answer, upload })
+            }
+            Err(CommitError::OtherRequest(job)) => {
+                let detail = format!("the key made job {job} from another request; use a new key");
+                Err(ProblemKind::IdempotencyConflict.because(detail).at("/idempotency_key"))
+            }
+            Err(error) => Err(internal(&error)),
+        }
+    }
+
+    async fn upload_of(&self, row: &JobRow) -> Result<Option<Upload>, Problem> {
+        if row.job.state != State::Incoming {
+            return Ok(None);
+        }
+        let layout = Layout::new(row.job.bytes, row.packet_bytes).map_err(|error| internal(&error))?;
+        let upload = self.documents.upload(row.account, row.document, layout).await;
+        upload.map(Some).map_err(upload_problem)
+    }
+
+    /// Takes up the upload of an `incoming` job again. An earlier connection's upload must have been dropped.
     pub(crate) async fn resume_upload(&self, account: AccountId, job: JobId) -> Result<Upload, Problem> {
-        let _ = (account, job);
-        Err(ProblemKind::Internal.because("not yet"))
+        let mut row = self.row(account, job).await?;
+        if row.job.state == State::Incoming {
+            // Its finish was cut off between file and commit.
+            let whole = self.documents.whole(account, row.document).await.map_err(upload_problem)?;
+            if let Some(whole) = whole.filter(|whole| whole.bytes == row.job.bytes) {
+                row.job = self.accept(&row, whole).await?;
+            }
+        }
+        match self.upload_of(&row).await? {
+            Some(upload) => Ok(upload),
+            None => {
+                let detail = format!("job {} is {}: its document has come", row.job.number, row.job.state);
+                let mut problem = ProblemKind::Conflict.because(detail);
+                problem.state = Some(row.job.state);
+                Err(problem)
+            }
+        }
     }
 
     /// Every packet came: checks size and digest, gives the file its name, accepts the job. Repeating it is fine.
@@ -45,26 +196,51 @@ impl Jobs {
         bytes: u64,
         sha256: Option<Sha256Digest>,
     ) -> Result<Job, Problem> {
-        let _ = (account, job, upload, bytes, sha256);
-        Err(ProblemKind::Internal.because("not yet"))
+        let row = self.row(account, job).await?;
+        if row.job.state != State::Incoming {
+            return Ok(self.present(row));
+        }
+        if bytes != row.job.bytes {
+            let detail = format!("{bytes} bytes were sent, {} were announced", row.job.bytes);
+            return Err(ProblemKind::DigestMismatch.because(detail).at("/bytes"));
+        }
+        let stated = sha256.or(row.job.sha256);
+        if row.job.sha256.is_some_and(|announced| stated != Some(announced)) {
+            return Err(ProblemKind::DigestMismatch.because("another digest was announced").at("/sha256"));
+        }
+        let whole = self.documents.finish(&upload, stated).await.map_err(upload_problem)?;
+        self.accept(&row, whole).await
+    }
+
+    async fn accept(&self, row: &JobRow, whole: Whole) -> Result<Job, Problem> {
+        let store = Change::StoreDocument {
+            document: row.document,
+            bytes: whole.bytes,
+            sha256: whole.sha256,
+            inline: None,
+        };
+        let wish = Wish::Do {
+            events: vec![Event::Accept { held: row.hold }],
+            note: Note::default(),
+            attempt: None,
+            with: Some(Box::new(store)),
+        };
+        self.ask(row.account, row.job.id, wish).await
     }
 
     /// Cancels at once, or asks the agent to.
     pub(crate) async fn cancel(&self, account: AccountId, job: JobId) -> Result<Job, Problem> {
-        let _ = (account, job);
-        Err(ProblemKind::Internal.because("not yet"))
+        self.ask_event(account, job, Event::Cancel).await
     }
 
     /// Holds at once, or asks the agent to.
     pub(crate) async fn hold(&self, account: AccountId, job: JobId) -> Result<Job, Problem> {
-        let _ = (account, job);
-        Err(ProblemKind::Internal.because("not yet"))
+        self.ask_event(account, job, Event::Hold).await
     }
 
     /// Releases a held job.
     pub(crate) async fn release(&self, account: AccountId, job: JobId) -> Result<Job, Problem> {
-        let _ = (account, job);
-        Err(ProblemKind::Internal.because("not yet"))
+        self.ask_event(account, job, Event::Release).await
     }
 
     /// Decides an uncertain job.
@@ -74,29 +250,153 @@ impl Jobs {
         job: JobId,
         decision: Decision,
     ) -> Result<Job, Problem> {
-        let _ = (account, job, decision);
-        Err(ProblemKind::Internal.because("not yet"))
+        let note = Note { witness: decision.witness(), ..Note::default() };
+        let wish = Wish::Do { events: vec![Event::Decide(decision)], note, attempt: None, with: None };
+        self.ask(account, job, wish).await
     }
 
     /// The agent was revoked (committed): its jobs end or become uncertain, its session is closed.
-    pub(crate) async fn agent_revoked(&self, account: AccountId, agent: AgentId) {
-        let _ = (account, agent);
+    pub(crate) async fn agent_revoked(&self, _account: AccountId, agent: AgentId) {
+        if self.commands.send(Command::AgentRevoked { agent }).await.is_err() {
+            tracing::info!(%agent, "the broker is stopping: the jobs of a revoked agent are seen to at its next start");
+        }
     }
 
     /// The job as it is shown: with what memory knows of its progress and of why it waits.
     pub(crate) fn present(&self, row: JobRow) -> Job {
-        row.job
+        self.views.present(row)
     }
 
     /// Progress of all transfers; lags drop the oldest.
     pub(crate) fn progress(&self) -> broadcast::Receiver<(AccountId, JobProgress)> {
         self.progress.subscribe()
     }
+
+    async fn ask_event(&self, account: AccountId, job: JobId, event: Event) -> Result<Job, Problem> {
+        let wish = Wish::Do { events: vec![event], note: Note::default(), attempt: None, with: None };
+        self.ask(account, job, wish).await
+    }
+
+    async fn ask(&self, account: AccountId, job: JobId, wish: Wish) -> Result<Job, Problem> {
+        let (reply, answer) = oneshot::channel();
+        let input = Input { wish, reply: Some(reply) };
+        self.commands.send(Command::Ask { account, job, input }).await.map_err(|_| draining())?;
+        answer.await.unwrap_or_else(|_| Err(draining()))
+    }
+
+    async fn row(&self, account: AccountId, job: JobId) -> Result<JobRow, Problem> {
+        let row = self.store.job(account, job).await.map_err(|error| internal(&error))?;
+        row.ok_or_else(|| ProblemKind::NotFound.because("no such job"))
+    }
+
+    async fn printer(&self, account: AccountId, wanted: &str) -> Result<PrinterRow, Problem> {
+        let mut found = match wanted.parse::<PrinterId>() {
+            Ok(id) => self.store.printer(account, id).await.map(|row| row.into_iter().collect()),
+            Err(_) => self.store.printers_named(account, wanted).await,
+        }
+        .map_err(|error| internal(&error))?;
+        found.retain(|row| row.present);
+        if found.len() > 1 {
+            let detail = "several printers have this name: use the printer's id";
+            return Err(ProblemKind::InvalidParams.because(detail).at("/printer"));
+        }
+        found.pop().ok_or_else(|| ProblemKind::NotFound.because("no such printer").at("/printer"))
+    }
+
+    fn admit(&self, bytes: u64) -> Result<(), Problem> {
+        self.documents.admit(bytes).map_err(|full| {
+            let mut problem = ProblemKind::StorageFull.because(full.to_string());
+            problem.retry_after_s = Some(60);
+            problem
+        })
+    }
 }
 
-impl Jobs {
-    /// Until the dispatcher is here.
-    pub(crate) fn idle() -> Self {
-        Self { progress: broadcast::Sender::new(16) }
-    }
+fn new_job(
+    account: AccountId,
+    request: JobCreate,
+    document: &Document,
+    printer: &PrinterRow,
+    idempotency: Option<Idempotency>,
+    now: u64,
+) -> NewJob {
+    let (delivery, warnings) = submission::delivery(&request, &printer.info);
+    let (bytes, sha256, packet_bytes, content) = match document {
+        Document::Inline(bytes) => {
+            (bytes.len() as u64, Some(Sha256Digest::of(bytes)), 0, NewDocument::Inline(bytes.clone()))
+        }
+        Document::Transfer { layout, sha256 } => {
+            (layout.bytes(), *sha256, layout.packet_bytes(), NewDocument::Upload)
+        }
+    };
+    let (state, accepted_ms) = match (document, request.hold) {
+        (Document::Transfer { .. }, _) => (State::Incoming, None),
+        (Document::Inline(_), true) => (State::Held, Some(now)),
+        (Document::Inline(_), false) => (State::Pending, Some(now)),
+    };
+    let job = Job {
+        id: JobId::from_uuid(Uuid::now_v7()),
+        number: 0,
+        printer: printer.id,
+        agent: printer.agent,
+        printer_number: printer.info.number,
+        expires_ms: submission::expires_ms(&request, now),
+        title: request.title,
+        format: request.format,
+        bytes,
+        sha256,
+        state,
+        reason: None,
+        witness: None,
+        attempt: Attempt(0),
+        may_print: false,
+        request: None,
+        received_bytes: 0,
+        delivered_bytes: 0,
+        qty: request.qty,
+        delivery,
+        priority: request.priority,
+        options: request.options,
+        warnings,
+        on_uncertain: request.on_uncertain,
+        tags: request.tags,
+        idempotency_key: request.idempotency_key,
+        reprint_of: None,
+        created_ms: now,
+        accepted_ms,
+        ended_ms: None,
+        rev: 0,
+    };
+    let document = DocumentId::from_uuid(Uuid::now_v7());
+    let row =
+        JobRow { account, job, document, packet_bytes, hold: request.hold, last_fact: None, corrupt: 0 };
+    let kind = if state == State::Incoming { "job.incoming" } else { "job.accepted" };
+    let events = vec![event(&row, kind, Map::new(), now)];
+    NewJob { row, document: content, idempotency, events }
+}
+
+fn job_of(outcomes: Vec<Outcome>) -> Result<JobRow, Problem> {
+    outcomes
+        .into_iter()
+        .find_map(|outcome| if let Outcome::Job { row, .. } = outcome { Some(*row) } else { None })
+        .ok_or_else(|| ProblemKind::Internal.because("the store made no job"))
+}
+
+fn internal(error: &dyn std::error::Error) -> Problem {
+    tracing::error!(%error, "a request failed");
+    ProblemKind::Internal.because("the store did not answer; the broker's log says why")
+}
+
+fn draining() -> Problem {
+    ProblemKind::Draining.because("the broker is stopping; ask again after its restart")
+}
+
+fn upload_problem(error: UploadError) -> Problem {
+    let kind = match &error {
+        UploadError::Disk(_) => ProblemKind::Internal,
+        UploadError::Full(_) => ProblemKind::StorageFull,
+        UploadError::Incomplete { .. } | UploadError::TakenOver => ProblemKind::Conflict,
+        UploadError::Digest { .. } => ProblemKind::DigestMismatch,
+    };
+    kind.because(error.to_string())
 }

@@ -6,6 +6,19 @@
 //!  clock ── timers ──▶└────────────┘ ── SessionCommand ▶ sessions   (only after the commit)
 //! ```
 
+mod agents;
+mod dispatcher;
+mod done;
 mod handle;
+mod input;
+mod line;
+mod moves;
+mod retention;
+mod rules;
+mod submission;
+#[cfg(test)]
+mod tests;
+mod transition;
+mod views;
 
-pub(crate) use handle::{Created, Jobs};
+pub(crate) use handle::{Created, Jobs, JobsStart};

@@ -51,7 +51,7 @@ pub(crate) enum Change {
     /// An agent has repeated its ledger for this incarnation of the store.
     Reconciled { agent: AgentId, store_epoch: StoreEpoch },
     /// Every job of a lost spool is sorted out.
-    SpoolLossHandled { agent: AgentId, spool: SpoolId },
+    SpoolLossHandled { agent: AgentId, epoch: Epoch },
     /// A new job -> `Job`, with its number; or [`CommitError::Duplicate`] / [`CommitError::OtherRequest`] by its idempotency key.
     CreateJob(Box<NewJob>),
     /// A job stands differently -> `Job`, or [`CommitError::Conflict`].

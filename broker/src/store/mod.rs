@@ -134,6 +134,8 @@ pub(crate) trait Store: std::fmt::Debug + Send + Sync + 'static {
     async fn expiring(&self, now_ms: u64, limit: u32) -> Result<(Vec<JobRow>, Option<u64>), ReadError>;
     /// Uncertain jobs whose policy is not to wait (dispatch, at start).
     async fn undecided(&self, limit: u32) -> Result<Vec<JobRow>, ReadError>;
+    /// Unended jobs of agents that were revoked (dispatch, at start).
+    async fn orphaned_jobs(&self) -> Result<Vec<JobRow>, ReadError>;
     /// Documents that have a file, for the sweep at start: (account, document).
     async fn document_files(&self) -> Result<Vec<(AccountId, DocumentId)>, ReadError>;
 }

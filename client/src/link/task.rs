@@ -81,6 +81,7 @@ impl Task {
         loop {
             let dialling = Box::pin(connect(self.options.clone(), Arc::clone(&self.clock), Arc::clone(&tls)));
             let Some(dialled) = self.meanwhile(dialling, None).await else { return Ok(()) };
+            let mut at_once = false;
             let (error, at_least) = match dialled {
                 Ok(socket) => {
                     self.backoff.reset();
@@ -96,7 +97,11 @@ impl Task {
                     match over {
                         Over::Unneeded => return Ok(()),
                         Over::Refused(error) => return Err(error),
-                        Over::Silent => (self.unreachable(&"no byte came for too long"), None),
+                        Over::Silent => {
+                            // Only this path died: nobody else comes back at the same instant.
+                            at_once = true;
+                            (self.unreachable(&"no byte came for too long"), None)
+                        }
                         Over::Closed(closed) => self.after(&closed)?,
                     }
                 }
@@ -110,6 +115,9 @@ impl Task {
             };
             tracing::debug!(%error, "the broker is away");
             let busy = self.held.calls.len() > 0;
+            if at_once {
+                continue;
+            }
             let wait = self.backoff.next(rand::random(), busy, at_least);
             if self.meanwhile(tokio::time::sleep(wait), Some(&error)).await.is_none() {
                 return Ok(());

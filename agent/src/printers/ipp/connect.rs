@@ -66,6 +66,9 @@ async fn tcp(host: &str, port: u16) -> Result<TcpStream, ConnectError> {
         .with_time(Duration::from_secs(20))
         .with_interval(Duration::from_secs(10));
     socket2::SockRef::from(&stream).set_tcp_keepalive(&keepalive).map_err(away)?;
+    // Dropped, the connection is reset: many printers take a mere close in the middle of a document for its end and print
+    // the part. It also holds when the process is killed. After an answer there is nothing left to lose.
+    socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).map_err(away)?;
     Ok(stream)
 }
 

@@ -174,6 +174,11 @@ impl View {
         self.k_octets.and_then(|k| u64::try_from(k).ok()).is_some_and(|k| k > 0 && (k + 1) * 1024 < bytes)
     }
 
+    /// It counts the octets, and they are the whole document's.
+    pub(super) fn is_whole(&self, bytes: u64) -> bool {
+        self.k_octets.and_then(|k| u64::try_from(k).ok()).is_some_and(|k| k > 0 && k >= bytes.div_ceil(1024))
+    }
+
     fn why(&self) -> String {
         let message = self.message.iter().cloned();
         let words: Vec<String> = self.reasons.iter().cloned().chain(message).collect();

@@ -23,11 +23,19 @@ pub(super) struct Note {
     /// The device's job id, once it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) job_id: Option<i32>,
+    /// The printer has said that it has the whole document. Without it a job that goes on there may be of a part.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) sent: bool,
 }
 
 impl Note {
     pub(super) fn to_value(&self) -> serde_json::Value {
         serde_json::json!(self)
+    }
+
+    /// Send-Document was never begun: it follows only on the id.
+    pub(super) fn gave_nothing(&self) -> bool {
+        self.via == Via::CreateJob && self.job_id.is_none()
     }
 
     pub(super) fn of(value: &serde_json::Value) -> Option<Self> {

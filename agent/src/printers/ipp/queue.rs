@@ -6,14 +6,15 @@ use std::process::Stdio;
 
 use inkwire_protocol::ids::Sha256Digest;
 use tokio::process::Command;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use url::Url;
 
 use super::client::{AskError, Client};
 use super::connect::ConnectError;
+use super::info::Told;
 use super::server::CupsServer;
 use super::trust::Pins;
-use crate::printers::limits::QUEUE_WITHIN;
+use crate::printers::limits::{POLL_FIRST, QUEUE_WITHIN};
 
 /// What CUPS and cups-filters render; the same on every installation.
 pub(super) const RENDERED: [&str; 3] = ["application/pdf", "image/jpeg", "image/png"];
@@ -64,16 +65,39 @@ pub(super) async fn ensure(server: &CupsServer, printer: &str, pins: &Pins) -> R
     let uri = Url::parse(&address).map_err(|error| QueueError::Refused(format!("{address}: {error}")))?;
     let client = Client::new(&uri, None, Some(server.clone()), pins).map_err(QueueError::Ask)?;
     match client.printer().await {
-        Ok(told) if told.device_uri.as_deref().is_none_or(|device| same(device, printer)) => {
+        Ok(told)
+            if told.device_uri.as_deref().is_none_or(|device| same(device, printer)) && told.renders() =>
+        {
             return Ok(client);
         }
-        // Not there, or for another address: made anew.
+        // Not there, for another address, or never finished: made anew.
         Ok(_) | Err(AskError::Refused(_) | AskError::Http(404)) => {}
         Err(AskError::Connect(ConnectError::Away(why))) => return Err(QueueError::NoCups(why)),
         Err(error) => return Err(QueueError::Ask(error)),
     }
     make(server, &name, printer).await?;
+    until_rendering(&client).await?;
     Ok(client)
+}
+
+/// `lpadmin` returns before CUPS has made the queue's driver; until then the queue is raw, and would pass the PDF on as it
+/// is and call that completed.
+async fn until_rendering(client: &Client) -> Result<(), QueueError> {
+    let until = Instant::now() + QUEUE_WITHIN;
+    while !client.printer().await.map_err(QueueError::Ask)?.renders() {
+        if Instant::now() > until {
+            return Err(QueueError::Refused("it made no driver for the queue; see CUPS's error_log".into()));
+        }
+        sleep(POLL_FIRST).await;
+    }
+    Ok(())
+}
+
+impl Told {
+    /// A queue of CUPS with a driver.
+    fn renders(&self) -> bool {
+        self.make_and_model.as_deref().is_some_and(|model| !model.contains("Raw Printer"))
+    }
 }
 
 fn same(device: &str, printer: &str) -> bool {

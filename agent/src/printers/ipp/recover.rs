@@ -4,17 +4,21 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use super::client::AskError;
-use super::job::{View, key};
-use super::note::{Note, Via};
+use super::job::{Begun, View, key};
+use super::note::Note;
 use super::watch::{Watched, longer};
 use crate::printers::backend::{Outcome, Recovery};
 use crate::printers::limits::{POLL_FIRST, RETRY_AWAY, TERMINATE_WITHIN};
+use crate::printers::outcome::uncertain;
 
 impl Watched<'_> {
     /// What became of the copy.
     pub(super) async fn recover(&self, note: &Note) -> Recovery {
         match self.ask_after(note).await {
             Ok(recovery) => recovery,
+            // It answers, but does not tell of jobs: asking again brings nothing.
+            Err(AskError::Refused(_)) if note.gave_nothing() => Recovery::NotStarted,
+            Err(AskError::Refused(_)) => Recovery::Decided(self.not_in_history()),
             Err(error) => Recovery::AskLater {
                 reasons: vec![error.reason().to_owned()],
                 detail: error.to_string(),
@@ -28,23 +32,35 @@ impl Watched<'_> {
             Some(id) => self.known(id).await?,
             None => self.client.find(&key(self.task)).await?,
         };
-        let given_nothing = note.via == Via::CreateJob && note.job_id.is_none();
         match found {
             // The id was not noted, so Send-Document was never begun.
-            Some(View { id: Some(id), .. }) if given_nothing => {
+            Some(View { id: Some(id), .. }) if note.gave_nothing() => {
                 self.client.cancel(id).await?;
                 Ok(Recovery::NotStarted)
             }
-            _ if given_nothing => Ok(Recovery::NotStarted),
+            _ if note.gave_nothing() => Ok(Recovery::NotStarted),
             None => Ok(Recovery::Decided(self.not_in_history())),
-            Some(view) => match view.outcome(self.task, self.witness) {
-                // What the crash cut off was thrown away unprinted (it timed out waiting for data).
-                Some(_) if view.is_untouched() && was_incomplete(&view) => Ok(Recovery::NotStarted),
-                Some(outcome) => Ok(Recovery::Decided(outcome)),
-                None if view.wants_data() => self.withdraw(&view).await,
-                None => Ok(Recovery::Underway),
-            },
+            Some(view) => self.judge(&view, note.sent || view.is_whole(self.task.bytes)).await,
         }
+    }
+
+    /// `whole`: the printer certainly has the whole document.
+    async fn judge(&self, view: &View, whole: bool) -> Result<Recovery, AskError> {
+        let ended = view.outcome(self.task, self.witness);
+        Ok(match ended {
+            // What the crash cut off was thrown away unprinted.
+            Some(_) if !whole && view.is_untouched() => Recovery::NotStarted,
+            Some(Outcome::Completed { .. }) if !whole => Recovery::Decided(self.perhaps_a_part()),
+            Some(outcome) => Recovery::Decided(outcome),
+            None if whole => Recovery::Underway,
+            None if view.begun == Begun::Yes => Recovery::Decided(self.perhaps_a_part()),
+            None => return self.withdraw(view).await,
+        })
+    }
+
+    fn perhaps_a_part(&self) -> Outcome {
+        let detail = "the agent ended while it gave the document, and the printer prints what it has of it";
+        uncertain("agent-restarted", detail, self.task.bytes)
     }
 
     async fn known(&self, id: i32) -> Result<Option<View>, AskError> {
@@ -55,7 +71,7 @@ impl Watched<'_> {
         }
     }
 
-    /// The job still waits for (the rest of) its document, which no connection will bring any more.
+    /// The job has not begun and may have only a part of its document; no connection will bring the rest.
     async fn withdraw(&self, view: &View) -> Result<Recovery, AskError> {
         let Some(id) = view.id else { return Ok(Recovery::Decided(self.not_in_history())) };
         self.client.cancel(id).await?;
@@ -67,8 +83,9 @@ impl Watched<'_> {
                 Some(view) if view.is_untouched() => return Ok(Recovery::NotStarted),
                 Some(view) => match view.outcome(self.task, self.witness) {
                     Some(outcome) => return Ok(Recovery::Decided(outcome)),
-                    // It got its data after all, or takes its time.
-                    None if Instant::now() > until => return Ok(Recovery::Underway),
+                    None if view.begun == Begun::Yes || Instant::now() > until => {
+                        return Ok(Recovery::Decided(self.perhaps_a_part()));
+                    }
                     None => {}
                 },
             }
@@ -88,11 +105,4 @@ impl Watched<'_> {
             None => self.not_in_history(),
         }
     }
-}
-
-/// Ended for want of data, by its own word.
-fn was_incomplete(view: &View) -> bool {
-    let words = ["job-data-insufficient", "job-incoming", "aborted-by-system", "submission-interrupted"];
-    view.state == super::job::State::Aborted
-        && view.reasons.iter().any(|reason| words.contains(&reason.as_str()))
 }

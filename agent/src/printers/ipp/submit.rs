@@ -54,6 +54,7 @@ impl Watched<'_> {
             via: Via::CreateJob,
             witness: self.witness,
             job_id: None,
+            sent: false,
         };
         if let Err(error) = self.journal.intent(note.to_value()).await {
             return without_intent(&error);
@@ -76,6 +77,10 @@ impl Watched<'_> {
             request.format(&self.task.format).boolean("last-document", true)
         });
         let (given, bytes) = self.give(request, Some(id), first, document, cancel).await;
+        if matches!(&given, Given::Answered(answer) if answer.is_ok()) {
+            note.sent = true;
+            self.note_sent(&note).await;
+        }
         self.conclude(given, bytes, id, cancel).await
     }
 
@@ -92,6 +97,7 @@ impl Watched<'_> {
             via: Via::PrintJob,
             witness: self.witness,
             job_id: None,
+            sent: false,
         };
         if let Err(error) = self.journal.intent(note.to_value()).await {
             return without_intent(&error);
@@ -121,11 +127,16 @@ impl Watched<'_> {
             };
         };
         note.job_id = Some(id);
-        if let Err(error) = self.journal.intent(note.to_value()).await {
-            // The copy is at the printer: it is watched all the same, only a crash now would make it uncertain.
-            tracing::warn!(%error, id, "the printer's job id is not noted");
-        }
+        note.sent = matches!(given, Given::Answered(_));
+        self.note_sent(&note).await;
         self.conclude(given, bytes, id, cancel).await
+    }
+
+    /// The copy is at the printer: it is watched all the same where this fails, only a crash would then make it uncertain.
+    async fn note_sent(&self, note: &Note) {
+        if let Err(error) = self.journal.intent(note.to_value()).await {
+            tracing::warn!(%error, job_id = note.job_id, "that the printer has the document is not noted");
+        }
     }
 
     async fn create(&self, template: Vec<IppAttribute>) -> Result<i32, Outcome> {

@@ -123,7 +123,8 @@ impl Uploads {
             UploadError::Full(_) => ProblemKind::StorageFull,
             UploadError::Digest { .. } => ProblemKind::DigestMismatch,
             UploadError::Incomplete { .. } => ProblemKind::Conflict,
-            _ => ProblemKind::Internal,
+            UploadError::TakenOver => ProblemKind::Conflict,
+            UploadError::Disk(_) => ProblemKind::Internal,
         };
         tracing::warn!(%transfer, %error, "upload refused");
         if self.channels().close(transfer).is_some() {

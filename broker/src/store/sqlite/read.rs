@@ -257,6 +257,12 @@ impl Store for SqliteStore {
         self.readers.read(move |db| all(db, sql, [limit], map::job)).await
     }
 
+    async fn orphaned_jobs(&self) -> std::result::Result<Vec<JobRow>, ReadError> {
+        let sql = "SELECT j.* FROM agents a JOIN jobs j INDEXED BY jobs_agent ON j.agent = a.id
+             WHERE a.revoked_ms IS NOT NULL AND j.ended_ms IS NULL AND j.state <> 'uncertain'";
+        self.readers.read(move |db| all(db, sql, [], map::job)).await
+    }
+
     async fn document_files(&self) -> std::result::Result<Vec<(AccountId, DocumentId)>, ReadError> {
         let sql = "SELECT account, id FROM documents WHERE kind <> 1";
         self.readers

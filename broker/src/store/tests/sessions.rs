@@ -101,10 +101,12 @@ async fn a_lost_spool_is_remembered_until_its_jobs_are_sorted_out() {
     assert!(!house.started(with(1, 12, 2)).await.spool_lost);
     assert!(house.started(with(1, 11, 3)).await.spool_lost, "older than last seen");
     assert!(house.started(with(1, 11, 4)).await.spool_lost, "still, after a crash in between");
-    let handled = |s| Change::SpoolLossHandled { agent: house.agent, spool: spool(s) };
-    house.store.commit(vec![handled(1)]).await.unwrap();
-    assert!(!house.started(with(1, 11, 5)).await.spool_lost);
-    assert!(house.started(with(2, 99, 6)).await.spool_lost, "another one");
+    let handled = |epoch| Change::SpoolLossHandled { agent: house.agent, epoch: Epoch(epoch) };
+    house.store.commit(vec![handled(3)]).await.unwrap();
+    assert!(house.started(with(1, 11, 5)).await.spool_lost, "an older session's word does not count");
+    house.store.commit(vec![handled(5)]).await.unwrap();
+    assert!(!house.started(with(1, 11, 6)).await.spool_lost);
+    assert!(house.started(with(2, 99, 7)).await.spool_lost, "another one");
 }
 
 #[tokio::test]

@@ -56,7 +56,7 @@ pub(super) fn apply(db: &Connection, change: Change, pending: &mut Pending) -> R
             agents::update_printers(db, account, agent, epoch, &printers, at_ms, pending)
         }
         Change::Reconciled { agent, store_epoch } => sessions::reconciled(db, agent, store_epoch),
-        Change::SpoolLossHandled { agent, spool } => sessions::spool_loss_handled(db, agent, spool),
+        Change::SpoolLossHandled { agent, epoch } => sessions::spool_loss_handled(db, agent, epoch),
         Change::CreateJob(new) => jobs::create(db, *new, pending),
         Change::UpdateJob(update) => jobs::update(db, *update, pending),
         Change::StoreDocument { document, bytes, sha256, inline } => {

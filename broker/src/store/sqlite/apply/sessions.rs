@@ -1,6 +1,6 @@
 //! Sessions begin and end.
 
-use inkwire_protocol::ids::{AccountId, AgentId, Epoch, SpoolId, StoreEpoch};
+use inkwire_protocol::ids::{AccountId, AgentId, Epoch, StoreEpoch};
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 
@@ -188,8 +188,8 @@ pub(super) fn reconciled(db: &Connection, agent: AgentId, store_epoch: StoreEpoc
     Ok(Outcome::Done)
 }
 
-pub(super) fn spool_loss_handled(db: &Connection, agent: AgentId, spool: SpoolId) -> Result<Outcome, Fail> {
-    db.prepare_cached("UPDATE agents SET spool_lost = 0 WHERE id = ?1 AND spool = ?2")?
-        .execute(params![agent.uuid(), spool.uuid()])?;
+pub(super) fn spool_loss_handled(db: &Connection, agent: AgentId, epoch: Epoch) -> Result<Outcome, Fail> {
+    db.prepare_cached("UPDATE agents SET spool_lost = 0 WHERE id = ?1 AND epoch = ?2")?
+        .execute(params![agent.uuid(), epoch.0])?;
     Ok(Outcome::Done)
 }

@@ -1,0 +1,162 @@
+//! The agent's connection against a broker's end over real TLS: pairing, dialling, clocks, stalls, violations.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "an integration test")]
+
+mod common;
+
+use std::time::{Duration, Instant};
+
+use common::printer::Printer;
+use common::*;
+use inkwire_agent::{Agent, PairError, PairRequest, StartError};
+use inkwire_protocol::close::CloseCode;
+use inkwire_protocol::message::*;
+use inkwire_transport::Closed;
+use tokio_util::sync::CancellationToken;
+
+#[tokio::test]
+async fn pairing_shows_a_code_and_a_refusal_leaves_nothing() {
+    let (dir, mut broker) = (tempfile::tempdir().unwrap(), Broker::start().await);
+    let state_dir = dir.path().join("state");
+    let shown = std::sync::Mutex::new(None);
+    let request = || PairRequest { url: broker.url.clone(), state_dir: state_dir.clone(), enrolment: None };
+    let (first, second) = (request(), request());
+    let pairing = inkwire_agent::pair(first, |code| *shown.lock().unwrap() = Some(code.clone()));
+    let (paired, ()) = tokio::join!(pairing, async {
+        let mut conn = broker.connection().await;
+        conn.say_text(&FromPairing::Challenge { nonce: "bm9uY2U".into() });
+        let asked = serde_json::from_str(&conn.hear_text().await).unwrap();
+        let ToPairing::Pair { public_key, proof, .. } = asked else { panic!("not pair") };
+        assert!(public_key.len() == 43 && proof.len() == 86);
+        conn.say_text(&FromPairing::Code {
+            code: "ABCD-EFGH".into(),
+            expires_in_s: 600,
+            observed_endpoint: "192.0.2.1:9".parse().unwrap(),
+        });
+        conn.say_text(&FromPairing::Refused { reason: "nobody knows you".into() });
+        conn.gone().await;
+    });
+    assert!(matches!(paired, Err(PairError::Refused(_))), "{paired:?}");
+    assert_eq!(shown.lock().unwrap().as_ref().unwrap().code, "ABCD-EFGH");
+    let config = config(&state_dir);
+    let started = Agent::start(config.clone(), CancellationToken::new()).await;
+    assert!(matches!(started, Err(StartError::Identity(_))), "{started:?}");
+
+    drop(second);
+    broker.pair(&state_dir).await;
+    let _agent = Agent::start(config.clone(), CancellationToken::new()).await.unwrap();
+    let again = Agent::start(config, CancellationToken::new()).await;
+    assert!(matches!(again, Err(StartError::Identity(_))), "one process a state directory: {again:?}");
+}
+
+#[tokio::test]
+async fn a_silent_path_is_noticed_within_three_seconds_while_a_transfer_is_open() {
+    let (dir, mut broker, printer) = (tempfile::tempdir().unwrap(), Broker::start().await, Printer::ready());
+    broker.pair(dir.path()).await;
+    let (_agent, _stop) = agent(dir.path(), &printer).await;
+    let document = poster(1_000_000);
+    let (mut conn, _) = broker.session().await;
+    let transfer = conn.open(open(1, &document));
+    conn.send(transfer, &document, 16_000, 0..4).await;
+    conn.acked(4).await;
+    let silent = Instant::now();
+    // Held open and not moved any more: no byte, no FIN, no RST.
+    let (_next, hello) = broker.session().await;
+    let noticed = silent.elapsed();
+    assert!(noticed < Duration::from_secs(3), "{noticed:?}");
+    assert!(hello.session.is_some() && hello.transfers[0].next_seq == 4);
+    drop(conn);
+}
+
+#[tokio::test]
+async fn a_blocked_sender_is_no_dead_path() {
+    let (dir, mut broker, printer) = (tempfile::tempdir().unwrap(), Broker::start().await, Printer::ready());
+    broker.pair(dir.path()).await;
+    let (_agent, _stop) = agent(dir.path(), &printer).await;
+    let document = poster(200_000);
+    let (mut conn, _) = broker.session().await;
+    let transfer = conn.open(open(1, &document));
+    conn.send(transfer, &document, 16_000, 0..4).await;
+    conn.say(&ToAgent::Blocked { transfer, reason: BlockedReason::Pacing });
+    conn.acked(4).await;
+    let quiet = tokio::time::timeout(Duration::from_secs(4), broker.connections.recv()).await;
+    assert!(quiet.is_err(), "the agent dialled again");
+    conn.send(transfer, &document, 16_000, 4..13).await;
+    assert!(matches!(conn.outcome().await, Fact::Completed { .. }));
+}
+
+fn claims(authorization: &str) -> DialClaims {
+    use base64::Engine as _;
+    let token = authorization.strip_prefix("Bearer ").unwrap();
+    let part = token.split('.').nth(1).unwrap();
+    let json = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(part).unwrap();
+    serde_json::from_slice(&json).unwrap()
+}
+
+#[tokio::test]
+async fn a_wrong_clock_is_corrected_by_the_refusal() {
+    for skew_s in [-86_400, 86_400, -i64::try_from(now_ms() / 1000).unwrap()] {
+        let (dir, mut broker, printer) =
+            (tempfile::tempdir().unwrap(), Broker::start().await, Printer::ready());
+        broker.pair(dir.path()).await;
+        let refusal = DialRefused { error: DialError::Clock, detail: "no".into(), broker_time_ms: now_ms() };
+        broker.refusals.lock().unwrap().push(serde_json::to_string(&refusal).unwrap());
+        let (_agent, _stop) = agent_with(config(dir.path()), &printer, skew_s * 1000).await;
+        let (conn, hello) = broker.session().await;
+        let (first, second) = (claims(&broker.refused.lock().unwrap()[0]), claims(&conn.authorization));
+        assert!(first.iat.abs_diff(now_ms() / 1000) > 80_000, "{first:?}");
+        assert!(second.iat.abs_diff(now_ms() / 1000) < 30 && second.n > first.n, "{second:?}");
+        assert!(hello.clock_offset_ms.unwrap().abs_diff(-skew_s * 1000) < 30_000);
+    }
+}
+
+#[tokio::test]
+async fn what_the_broker_does_wrong_has_its_close_code() {
+    let (dir, mut broker, printer) = (tempfile::tempdir().unwrap(), Broker::start().await, Printer::ready());
+    broker.pair(dir.path()).await;
+    let (agent, stop) = agent(dir.path(), &printer).await;
+    let (mut conn, _) = broker.session().await;
+    let transfer = conn.open(open(1, &poster(100_000)));
+    // Packet 1 where packet 0 is due.
+    conn.send(transfer, &poster(100_000), 16_000, 1..2).await;
+    let closed = loop {
+        if let inkwire_transport::Ready::Closed(closed) = conn.socket.ready(false).await {
+            break closed;
+        }
+    };
+    assert!(matches!(closed, Closed::Said { code: CloseCode::PacketOutOfWindow, .. }), "{closed}");
+    stop.cancel();
+    agent.stopped().await.unwrap();
+}
+
+#[tokio::test]
+async fn facts_are_repeated_until_acknowledged_and_all_of_them_to_a_restored_store() {
+    let (dir, mut broker, printer) = (tempfile::tempdir().unwrap(), Broker::start().await, Printer::ready());
+    broker.pair(dir.path()).await;
+    let (_agent, _stop) = agent(dir.path(), &printer).await;
+    let (mut conn, _) = broker.session().await;
+    conn.label(open(1, b"x"), b"x").await;
+    let mut seen = Vec::new();
+    while seen.len() < 3 {
+        if let ToBroker::Fact(fact) = conn.hear().await {
+            seen.push(fact);
+        }
+    }
+    drop(conn); // none was acknowledged
+    let (mut conn, _) = broker.session().await;
+    for expected in &seen {
+        assert_eq!(&conn.fact().await, expected);
+    }
+    loop {
+        match conn.hear().await {
+            ToBroker::Reconciled { store_epoch } if store_epoch == broker.store_epoch => break,
+            other => panic!("not reconciled: {other:?}"),
+        }
+    }
+    drop(conn);
+    broker.store_epoch = inkwire_protocol::ids::StoreEpoch::from_uuid(uuid::Uuid::from_u128(78));
+    let (mut conn, _) = broker.session().await;
+    let fact = conn.fact().await;
+    assert!(matches!(fact.fact, Fact::Completed { .. }), "{fact:?}");
+    assert!(matches!(conn.hear().await, ToBroker::Reconciled { .. }));
+}

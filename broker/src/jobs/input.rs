@@ -1,0 +1,117 @@
+//! What the dispatcher is told, and what it waits for.
+
+use std::sync::Arc;
+
+use inkwire_protocol::app::{Job, Problem};
+use inkwire_protocol::ids::{AccountId, AgentId, Attempt, Epoch, JobId, PrinterId};
+use inkwire_protocol::job::Event;
+use inkwire_protocol::message::FactMessage;
+use tokio::sync::{mpsc, oneshot};
+
+use super::transition::Note;
+use crate::documents::Source;
+use crate::sessions::link::SessionCommand;
+use crate::store::{Change, CommitError, DocumentContent, JobRow, Outcome, PrinterRow, ReadError};
+
+/// Who asked, and wants to know how the job stands then.
+pub(super) type Reply = oneshot::Sender<Result<Job, Problem>>;
+
+/// What the API asks.
+#[derive(Debug)]
+pub(super) enum Command {
+    /// A job was made and committed; its source, where it is at hand.
+    Made { row: Box<JobRow>, source: Option<Arc<Source>> },
+    /// Something is asked of a job.
+    Ask { account: AccountId, job: JobId, input: Input },
+    /// The agent was revoked (committed).
+    AgentRevoked { agent: AgentId },
+}
+
+/// One thing that happens to one job. They are taken one after the other.
+#[derive(Debug)]
+pub(super) struct Input {
+    pub(super) wish: Wish,
+    pub(super) reply: Option<Reply>,
+}
+
+/// What is to happen to a job.
+#[derive(Debug)]
+pub(super) enum Wish {
+    /// Events of the lifecycle; only for this attempt where one is named. `with` is committed together with them.
+    Do { events: Vec<Event>, note: Note, attempt: Option<Attempt>, with: Option<Box<Change>> },
+    /// It is its turn: begin a new attempt.
+    Send,
+    /// The document cannot be read.
+    SourceFailed { attempt: Attempt, error: String },
+    /// The agent says what happened.
+    Fact { agent: AgentId, message: Box<FactMessage> },
+}
+
+impl Input {
+    pub(super) fn events(events: Vec<Event>, note: Note) -> Self {
+        Self { wish: Wish::Do { events, note, attempt: None, with: None }, reply: None }
+    }
+
+    pub(super) fn of_attempt(attempt: Attempt, events: Vec<Event>, note: Note) -> Self {
+        Self { wish: Wish::Do { events, note, attempt: Some(attempt), with: None }, reply: None }
+    }
+}
+
+/// Work that has ended.
+#[derive(Debug)]
+pub(super) enum Done {
+    /// A job was looked for.
+    Loaded { job: JobId, row: Result<Option<JobRow>, ReadError> },
+    /// Its document was looked for.
+    Source { job: JobId, content: Result<Option<DocumentContent>, ReadError> },
+    /// A job's changes were committed, or not.
+    Committed { job: JobId, input: Input, effect: Effect, result: Result<Vec<Outcome>, CommitError> },
+    /// What a returning agent may have.
+    Open { agent: AgentId, epoch: Epoch, found: Result<(Vec<JobRow>, Vec<PrinterRow>), ReadError> },
+    /// An agent's printers, after they changed.
+    Printers { agent: AgentId, epoch: Epoch, found: Result<Vec<PrinterRow>, ReadError> },
+    /// Heads of a printer's queue.
+    Heads {
+        printer: PrinterId,
+        agent: AgentId,
+        epoch: Epoch,
+        found: Result<Vec<(JobRow, DocumentContent)>, ReadError>,
+    },
+    /// Jobs to be told something each.
+    Many { found: Result<Vec<JobRow>, ReadError>, event: Many },
+    /// The next expiry.
+    Expiring { found: Result<(Vec<JobRow>, Option<u64>), ReadError> },
+    /// There is room for commands of a session.
+    Room { agent: AgentId, epoch: Epoch, permit: Option<mpsc::OwnedPermit<SessionCommand>> },
+    /// Committed, nothing follows but what is named.
+    Marked { agent: AgentId, epoch: Epoch, what: Mark, result: Result<Vec<Outcome>, CommitError> },
+    /// A printer's queue may be looked at again.
+    Retry { agent: AgentId, printer: PrinterId },
+    /// Nothing follows.
+    Nothing,
+}
+
+/// What is said to many jobs.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Many {
+    AgentLost,
+    Decide,
+}
+
+/// What was committed of an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    Reconciled,
+    SpoolLossHandled,
+}
+
+/// What follows a job's commit beside what its new standing says.
+#[derive(Debug)]
+pub(super) enum Effect {
+    None,
+    /// Acknowledge the fact.
+    FactAck {
+        agent: AgentId,
+        message: Box<FactMessage>,
+    },
+}

@@ -1,0 +1,170 @@
+use inkwire_protocol::ids::Attempt;
+use inkwire_protocol::job::{Request, State};
+use inkwire_protocol::message::Fact;
+
+use super::desk::{Desk, FIRST, completed, held};
+use crate::sessions::link::{SessionCommand, What};
+use crate::store::fixtures::spool;
+use crate::store::{BeginSession, Change, Store as _};
+
+#[tokio::test]
+async fn a_cut_transfer_goes_on_where_it_was_and_an_old_session_changes_nothing() {
+    let mut desk = Desk::new().await;
+    let mut first = desk.online(vec![]).await;
+    let job = desk.large().await;
+    let open = first.open().await;
+    let mut second = desk.online(vec![held(&open, 3)]).await;
+    let again = second.open().await;
+    assert_eq!((again.open.job, again.open.attempt, again.open.next_seq), (job.id, FIRST, 3));
+    assert_eq!(again.open.packet_bytes, open.open.packet_bytes);
+    desk.tell(first.epoch, What::PermitWanted { job: job.id, attempt: FIRST }).await;
+    desk.offline(first).await;
+    desk.tell(second.epoch, What::PermitWanted { job: job.id, attempt: FIRST }).await;
+    assert!(matches!(second.next().await, SessionCommand::Permit { .. }));
+    let cut = desk.online(vec![held(&open, 5)]).await;
+    drop(cut);
+    desk.offline(second).await;
+}
+
+#[tokio::test]
+async fn a_broker_that_was_restarted_takes_everything_up_from_its_rows() {
+    let mut desk = Desk::new().await;
+    let mut agent = desk.online(vec![]).await;
+    let large = desk.large().await;
+    let open = agent.open().await;
+    let label = desk.label(|_| {}).await;
+    agent.open().await;
+    desk.jobs.cancel(desk.house.account, label.id).await.unwrap();
+    desk.restart().await;
+    let mut agent = desk.online(vec![held(&open, 2)]).await;
+    let mut seen = (false, false, false);
+    for _ in 0..3 {
+        match agent.next().await {
+            SessionCommand::Open(open) if open.open.job == large.id => {
+                assert_eq!((open.open.next_seq, open.open.attempt), (2, FIRST));
+                seen.0 = true;
+            }
+            SessionCommand::Open(open) => {
+                assert_eq!((open.open.job, open.open.attempt, open.open.next_seq), (label.id, FIRST, 0));
+                assert!(open.permitted, "offered again as the same attempt: the ledger answers for it");
+                seen.1 = true;
+            }
+            SessionCommand::Request { job, request: Request::Cancel, .. } if job == label.id => seen.2 = true,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(seen, (true, true, true));
+}
+
+#[tokio::test]
+async fn what_the_agent_holds_of_attempts_that_are_over_is_thrown_away() {
+    let mut desk = Desk::new().await;
+    let mut agent = desk.online(vec![]).await;
+    let job = desk.large().await;
+    let open = agent.open().await;
+    desk.offline(agent).await;
+    desk.jobs.cancel(desk.house.account, job.id).await.unwrap();
+    let mut agent = desk.online(vec![held(&open, 3)]).await;
+    assert!(
+        matches!(agent.next().await, SessionCommand::Drop { job: dropped, attempt: FIRST, .. } if dropped == job.id)
+    );
+}
+
+#[tokio::test]
+async fn after_a_lost_spool_what_could_be_printed_is_uncertain_and_the_rest_begins_again() {
+    let mut desk = Desk::new().await;
+    let mut agent = desk.online(vec![]).await;
+    let label = desk.label(|_| {}).await;
+    agent.open().await;
+    let large = desk.large().await;
+    agent.open().await;
+    desk.offline(agent).await;
+    let lost = |begin| BeginSession { spool: spool(2), ..begin };
+    let mut agent = desk.online_as(vec![], lost).await;
+    let shown = desk.until(label.id, State::Uncertain).await;
+    assert_eq!(shown.reason.unwrap().code, "spool-lost");
+    let again = loop {
+        if let SessionCommand::Open(open) = agent.next().await {
+            break open;
+        }
+    };
+    assert_eq!((again.open.job, again.open.attempt), (large.id, Attempt(2)));
+    let row = desk.house.store.agent(desk.house.account, desk.house.agent).await.unwrap().unwrap();
+    assert!(!row.spool_lost, "sorted out before anything new was sent");
+}
+
+#[tokio::test]
+async fn after_a_restored_store_nothing_is_sent_before_the_ledger_was_repeated() {
+    let mut desk = Desk::new().await;
+    let job = desk.label(|_| {}).await;
+    let other = desk.label(|_| {}).await;
+    let mut agent = desk.online_as(vec![], |begin| BeginSession { facts_acked: 9, ..begin }).await;
+    // The ledger knows that the job is done: attempt 1 of it, which this store never made.
+    let message = inkwire_protocol::message::FactMessage {
+        job: job.id,
+        attempt: FIRST,
+        fact_seq: inkwire_protocol::ids::FactSeq(3),
+        ledger_seq: 20,
+        at_ms: 0,
+        fact: completed(),
+    };
+    desk.tell(agent.epoch, What::Fact(Box::new(message))).await;
+    assert!(matches!(agent.next().await, SessionCommand::FactAck { facts_acked: 10, .. }));
+    assert_eq!(desk.job(other.id).await.reason.unwrap().code, "agent-reconciling");
+    assert!(agent.is_idle());
+    desk.tell(agent.epoch, What::Reconciled).await;
+    assert_eq!(agent.open().await.open.job, other.id);
+    assert_eq!(desk.job(job.id).await.state, State::Completed);
+}
+
+#[tokio::test]
+async fn a_revoked_agent_leaves_no_job_waiting_for_ever() {
+    let mut desk = Desk::new().await;
+    let mut agent = desk.online(vec![]).await;
+    let sent = desk.label(|_| {}).await;
+    let open = agent.open().await;
+    desk.acked(&mut agent, &open, 1, Fact::Spooled).await;
+    let large = desk.large().await;
+    agent.open().await;
+    let (account, id) = (desk.house.account, desk.house.agent);
+    let revoke = Change::RevokeAgent { account, agent: id, at_ms: 5 };
+    desk.house.store.commit(vec![revoke]).await.unwrap();
+    desk.jobs.agent_revoked(account, id).await;
+    assert_eq!(desk.until(sent.id, State::Uncertain).await.reason.unwrap().code, "agent-lost");
+    desk.until(large.id, State::Aborted).await;
+    assert!(matches!(agent.next().await, SessionCommand::Close { .. }));
+}
+
+#[tokio::test]
+async fn a_revocation_that_a_crash_cut_off_is_finished_at_the_next_start() {
+    let mut desk = Desk::new().await;
+    let job = desk.label(|_| {}).await;
+    let revoke = Change::RevokeAgent { account: desk.house.account, agent: desk.house.agent, at_ms: 5 };
+    desk.house.store.commit(vec![revoke]).await.unwrap();
+    desk.restart().await;
+    desk.until(job.id, State::Aborted).await;
+}
+
+#[tokio::test]
+async fn a_job_expires_at_the_broker_and_is_asked_back_from_the_agent() {
+    let mut desk = Desk::new().await;
+    let waits = desk.label(|request| request.expires_in_s = Some(1)).await;
+    desk.until(waits.id, State::Expired).await;
+    let mut agent = desk.online(vec![]).await;
+    let sent = desk.label(|request| request.expires_in_s = Some(1)).await;
+    let open = agent.open().await;
+    assert!(matches!(agent.next().await, SessionCommand::Request { request: Request::Expire, .. }));
+    desk.acked(&mut agent, &open, 1, Fact::Expired).await;
+    assert_eq!(desk.job(sent.id).await.state, State::Expired);
+}
+
+#[tokio::test]
+async fn an_unknown_job_s_fact_is_acked_and_counted() {
+    let mut desk = Desk::new().await;
+    let mut agent = desk.online(vec![]).await;
+    let job = desk.label(|_| {}).await;
+    let mut open = agent.open().await;
+    open.open.job = inkwire_protocol::ids::JobId::from_uuid(uuid::Uuid::from_u128(77));
+    desk.acked(&mut agent, &open, 1, completed()).await;
+    assert_eq!(desk.job(job.id).await.state, State::Sending);
+}

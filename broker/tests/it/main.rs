@@ -1,0 +1,19 @@
+//! The broker from outside: real TLS on port 0, with agents and apps that do as they like.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test stops at what it did not expect"
+)]
+
+mod api;
+mod app;
+mod device;
+mod dial;
+mod drain;
+mod lab;
+mod pairing;
+mod proxies;
+mod session;
