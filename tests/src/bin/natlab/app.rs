@@ -106,13 +106,13 @@ impl App {
         self.ask(move |client| async move { client.job(job).await }).map(|detail| detail.job)
     }
 
-    /// All agents with the history of their endpoints, in the order of their names.
+    /// All agents with the history of their endpoints, in the order in which they were paired.
     pub(crate) fn agents(&self) -> Result<Vec<Agent>> {
         let mut agents = Vec::new();
         for agent in self.ask(|client| async move { client.agents().await })? {
             agents.push(self.ask(move |client| async move { client.agent(agent.id).await })?);
         }
-        agents.sort_by(|a, b| a.name.cmp(&b.name));
+        agents.sort_by_key(|agent| agent.id);
         Ok(agents)
     }
 
