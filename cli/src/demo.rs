@@ -16,6 +16,7 @@ mod story;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -27,6 +28,7 @@ use inkwire_client::protocol::transfer::Layout;
 use inkwire_client::{Client, Document, new_job};
 use serde_json::json;
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 
 use self::report::{Cut, DocumentReport, JobReport, Packets, Printed, Report};
 use self::router::Note;
@@ -96,18 +98,25 @@ struct Paper {
 pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     let shutdown = inkwire_service::Shutdown::new();
     shutdown.on_signals()?;
-    let ended = shutdown.token().clone();
+    let (ended, staying) = (shutdown.token().clone(), AtomicBool::new(false));
+    let interrupted = async {
+        ended.cancelled().await;
+        if staying.load(Ordering::Relaxed) {
+            // The story is told: what follows is an orderly end.
+            std::future::pending::<()>().await;
+        }
+    };
     // Whichever way this ends, the processes are dropped with it, and a dropped process is killed.
     tokio::select! {
-        result = play(&args) => result,
-        () = ended.cancelled() => {
+        result = play(&args, &ended, &staying) => result,
+        () = interrupted => {
             output::note("interrupted; the demo's processes are ended");
             Ok(Exit::Failed)
         }
     }
 }
 
-async fn play(args: &Args) -> Result<Exit, Failure> {
+async fn play(args: &Args, ended: &CancellationToken, staying: &AtomicBool) -> Result<Exit, Failure> {
     let dir = tempfile::Builder::new().prefix("inkwire-demo-").tempdir()?;
     let bars = Bars::new(!args.json);
     let say = |text: &str| {
@@ -139,7 +148,8 @@ async fn play(args: &Args) -> Result<Exit, Failure> {
     }
     if !args.once {
         story::invite(&stage.ready, &stage.key, &stage::printed_dir(dir.path()))?;
-        std::future::pending::<()>().await;
+        staying.store(true, Ordering::Relaxed);
+        ended.cancelled().await;
     }
     drop(client);
     stage.agent.end().await;
