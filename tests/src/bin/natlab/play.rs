@@ -61,6 +61,9 @@ pub(crate) fn play(
 struct Cut {
     at_ms: f64,
     back_ms: f64,
+    /// Resets that agents and broker had got in all when the link was back. After a gap the old mappings still live, and the
+    /// kernel of an agent that has dialled anew answers what comes for its old connection: that reset is its own.
+    resets: u64,
 }
 
 impl Stage<'_> {
@@ -88,8 +91,7 @@ impl Stage<'_> {
             take(&mut measured, &mut expected, outcome, problems);
             measured.submit_to_packet_ms =
                 load::reached(&self.site.app, told, &sheets).map(|at_ms| at_ms - submitted_ms);
-            let limit = self.plan.report_interval + Duration::from_secs(10) + self.scenario.gap();
-            expected.submit_to_packet_ms = Some(limit.as_secs_f64() * 1000.0);
+            expected.submit_to_packet_ms = Some(self.scenario.reached_ms(self.plan.report_interval));
             (sheets, cut)
         } else {
             let (sheets, cut, cut_at) = self.busy(told)?;
@@ -108,9 +110,13 @@ impl Stage<'_> {
         if self.scenario.kind != Kind::Loss {
             self.look_at_wire(&cut, idle, &packets, &after, &mut measured);
         }
-        if self.scenario.kind != Kind::Broker {
-            expected.resets = Some(self.house.resets()? - resets);
-        }
+        expected.resets = match self.scenario.kind {
+            Kind::Broker => None,
+            Kind::Gap(_) => Some(cut.resets - resets),
+            Kind::PublicAddress | Kind::Mappings | Kind::PrivateAddress | Kind::Loss => {
+                Some(self.house.resets()? - resets)
+            }
+        };
         let problems = verdict::problems(&measured, &expected);
         measured.ok = problems.is_empty();
         Ok((measured, problems))
@@ -128,13 +134,14 @@ impl Stage<'_> {
             self.site.app.release(sheet.job)?;
         }
         if lossy {
-            return Ok((sheets, Cut { at_ms: now_ms(), back_ms: now_ms() }, Vec::new()));
+            let cut = Cut { at_ms: now_ms(), back_ms: now_ms(), resets: self.house.resets()? };
+            return Ok((sheets, cut, Vec::new()));
         }
         load::until_in_flight(&self.site.app, told, &sheets)?;
         let at_ms = self.change()?;
         let cut_at = load::progress(&self.site.app, told, &sheets);
-        let back_ms = self.end_change(at_ms)?;
-        Ok((sheets, Cut { at_ms, back_ms }, cut_at))
+        let (back_ms, resets) = self.end_change(at_ms)?;
+        Ok((sheets, Cut { at_ms, back_ms, resets }, cut_at))
     }
 
     /// The change while nothing is under way, and one document to each agent a second later.
@@ -144,8 +151,8 @@ impl Stage<'_> {
         thread::sleep(Duration::from_secs(1));
         let submitted_ms = now_ms();
         let sheets = load::submit(&self.site, &devices, IDLE_BYTES, 2, false)?;
-        let back_ms = self.end_change(at_ms)?;
-        Ok((sheets, Cut { at_ms, back_ms }, submitted_ms))
+        let (back_ms, resets) = self.end_change(at_ms)?;
+        Ok((sheets, Cut { at_ms, back_ms, resets }, submitted_ms))
     }
 
     /// Lets it happen; returns when it began.
@@ -162,13 +169,14 @@ impl Stage<'_> {
         Ok(at_ms)
     }
 
-    /// Waits for its end, where it has one; returns when the link was back.
-    fn end_change(&self, at_ms: f64) -> Result<f64> {
-        let Kind::Gap(gap) = self.scenario.kind else { return Ok(at_ms) };
+    /// Waits for its end, where it has one; returns when the link was back, and the resets until then.
+    fn end_change(&self, at_ms: f64) -> Result<(f64, u64)> {
+        let Kind::Gap(gap) = self.scenario.kind else { return Ok((at_ms, 0)) };
         let left_ms = at_ms + gap.as_secs_f64() * 1000.0 - now_ms();
         thread::sleep(Duration::from_secs_f64(left_ms.max(0.0) / 1000.0));
+        let resets = self.house.resets()?;
         router::mend(&self.house.isp)?;
-        Ok(now_ms())
+        Ok((now_ms(), resets))
     }
 
     /// How long jobs may take to their end.

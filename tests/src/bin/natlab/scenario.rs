@@ -94,6 +94,18 @@ impl Scenario {
         }
     }
 
+    /// Within what a job that was submitted while idle reaches its agent.
+    pub(crate) fn reached_ms(&self, report_interval: Duration) -> f64 {
+        let interval = match self.kind {
+            // Nothing is silent here: idle agents are told, and come back with a jitter of up to 30 s.
+            Kind::Broker => Duration::from_secs(30),
+            Kind::PublicAddress | Kind::Mappings | Kind::Gap(_) | Kind::Loss | Kind::PrivateAddress => {
+                report_interval
+            }
+        };
+        (interval + Duration::from_secs(10) + self.gap()).as_secs_f64() * 1000.0
+    }
+
     /// Whether agents must be seen from elsewhere afterwards.
     pub(crate) fn moves(&self) -> bool {
         match self.kind {
