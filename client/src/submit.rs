@@ -128,6 +128,10 @@ impl<P: FnMut(UploadProgress) + Send> Uploading<'_, P> {
         if let Err(violation) = sender.on_ack(upload.next_seq, upload.credit) {
             return Err(not_understood(violation.to_string()));
         }
+        if sender.is_complete() {
+            // Cut between the last ack and the acceptance: nothing is left to send, and no ack will come.
+            return Ok(Ended::Complete);
+        }
         let (packets, from_here) = mpsc::channel(READ_AHEAD_PACKETS);
         let (state, mut states) = watch::channel(UploadState::Acked(upload.next_seq));
         let channel =

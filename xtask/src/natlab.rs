@@ -28,7 +28,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 }
 
 /// The lab and the binary that it puts into its namespaces.
-pub(crate) fn build() -> Result<()> {
+fn build() -> Result<()> {
     cargo([
         "build",
         "--package",

@@ -87,6 +87,25 @@ async fn a_cut_upload_goes_on_where_it_stopped_and_nothing_acked_is_sent_again()
 }
 
 #[tokio::test]
+async fn an_upload_cut_before_its_acceptance_is_finished_without_another_packet() {
+    let fake = Fake::start().await;
+    let (client, mut peer) = fake.connected().await;
+    let submit = client.submit(new_job("office", "application/pdf"), Document::from_bytes(document()));
+    let broker = async {
+        let (id, _) = peer.call(method::JOBS_CREATE).await;
+        let all = upload(PACKETS, 0);
+        peer.answer(&id, json!({ "job": job("incoming"), "duplicate": true, "upload": all })).await;
+        let (id, params) = peer.call(method::JOBS_FINISH_UPLOAD).await;
+        assert_eq!(params["sha256"], Sha256Digest::of(&document()).to_string());
+        peer.answer(&id, job("pending")).await;
+        peer
+    };
+    let both = async { tokio::join!(submit, broker) };
+    let (submitted, _peer) = tokio::time::timeout(Duration::from_secs(10), both).await.unwrap();
+    assert_eq!(submitted.unwrap().state, State::Pending);
+}
+
+#[tokio::test]
 async fn a_path_that_goes_silent_during_an_upload_is_noticed_within_three_seconds() {
     let fake = Fake::start().await;
     let (client, mut peer) = fake.connected().await;

@@ -124,10 +124,7 @@ async fn an_agent_killed_while_streaming_leaves_an_uncertain_job() {
     house.agent.kill9();
     house.agent.start();
     let job = reaches(&house.client, job.id, &[State::Uncertain]).await;
-    assert!(
-        job.reason.is_some_and(|reason| reason.detail.contains("byte")),
-        "the reason says how far it got"
-    );
+    assert!(job.delivered_bytes > 0 && job.delivered_bytes < job.bytes, "it says how far it got: {job:#?}");
     let job = house.client.decide(job.id, Decision::Printed).await.unwrap();
     assert_eq!((job.state, job.witness), (State::Completed, Some(Witness::Human)));
     assert_eq!(raw.count(Sha256Digest::of(&document)), 0);

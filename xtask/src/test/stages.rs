@@ -5,7 +5,7 @@ use anyhow::{Context, Result, bail};
 use super::tally::Tally;
 use super::tools;
 use crate::run::{Stream, Tool, cargo, found};
-use crate::{natlab, supply};
+use crate::supply;
 
 /// One stage.
 pub(super) struct Stage {
@@ -63,7 +63,12 @@ fn clippy() -> Result<Tally> {
 }
 
 fn build() -> Result<Tally> {
-    natlab::build().map(|()| Tally::PASSED)
+    build_all().map(|()| Tally::PASSED)
+}
+
+/// Always the whole workspace with all targets: another choice of packages has other features, and builds its libraries anew.
+fn build_all() -> Result<()> {
+    cargo(["build", "--workspace", "--all-targets"]).run()
 }
 
 fn deny() -> Result<Tally> {
@@ -109,11 +114,11 @@ fn doc() -> Result<Tally> {
 }
 
 fn crash() -> Result<Tally> {
-    run_tests(&["--package", "inkwire-tests"], true)
+    run_tests(&["--workspace"], true)
 }
 
 fn lab() -> Result<Tally> {
-    natlab::build()?;
+    build_all()?;
     let (well, output) = Tool::built("natlab")?.args(["--json", "--quick"]).watch(Stream::Out)?;
     Ok(Tally::of_json_lines(&output).ended(well))
 }
