@@ -98,6 +98,7 @@ impl Worker {
         let told = taken.copies_done > 0 && !taken.stopped;
         let (journal, stops) = PrintJournal::new(Arc::clone(&self.shared), key, told);
         tracing::info!(job = %key, copy = task.copy, printer = %self.printer, "printing");
+        self.shared.stirred.stir(self.printer);
         let printing = self.backend.print(&task, &mut document, &journal, &taken.cancel);
         let outcome = self.attend(&taken, printing, &journal, stops).await?;
         let given = document.given().1;
@@ -166,6 +167,7 @@ impl Worker {
             tokio::select! {
                 outcome = &mut work => return Ok(outcome),
                 Ok(()) = stops.changed() => {
+                    self.shared.stirred.stir(self.printer);
                     let (reasons, detail) = stops.borrow_and_update().clone();
                     let fact = match reasons.is_empty() {
                         true => Fact::Printing,
@@ -208,6 +210,7 @@ impl Worker {
         given: Option<inkwire_protocol::ids::Sha256Digest>,
     ) -> Result<Option<Duration>, LedgerError> {
         let key = taken.key;
+        self.shared.stirred.stir(self.printer);
         tracing::info!(job = %key, copy = taken.copies_done + 1, ?outcome, "outcome");
         let asked = self.shared.book.with(key, |job| (job.request, job.held, job.dropped));
         let (request, held, dropped) = asked.unwrap_or_default();
