@@ -149,12 +149,12 @@ impl Desk {
             self.shared.book.remove(key);
             // The files first: on a full disk they make room for the row.
             self.remove_files(key).await?;
-            let told = detail.clone();
-            let full = matches!(error, PartError::Full);
-            let changes = move || {
-                if full { vec![Change::Forget { key }] } else { corrupt(key, at_ms, told.clone()) }
-            };
-            self.shared.ledger.insist(changes).await?;
+            if matches!(error, PartError::Full) {
+                self.forget(key);
+            } else {
+                let told = detail.clone();
+                self.shared.ledger.insist(move || corrupt(key, at_ms, told.clone())).await?;
+            }
         }
         if let Some(transfer) = channel {
             self.refuse(transfer, key, reason, detail).await;

@@ -32,6 +32,17 @@ impl Desk {
         self.channels.retain(|_, channel| channel.key != key);
     }
 
+    /// Forgets a row beside the desk, which goes on while the disk is full: after a crash the row is an empty partial
+    /// document, which the broker drops.
+    pub(super) fn forget(&self, key: JobKey) {
+        let ledger = self.shared.ledger.clone();
+        tokio::spawn(async move {
+            if let Err(error) = ledger.insist(move || vec![Change::Forget { key }]).await {
+                tracing::debug!(job = %key, %error, "an attempt that was given up stays in the ledger");
+            }
+        });
+    }
+
     pub(super) async fn remove_files(&self, key: JobKey) -> Result<(), LedgerError> {
         let dir = self.shared.spool_dir.clone();
         if let Err(error) = blocking(move || part::remove(&dir, key).map_err(PartError::from)).await {
