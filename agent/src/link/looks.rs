@@ -7,8 +7,13 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 /// Looks after a notice: at once, then where routes come back by experience. All of them within half a second.
-const AFTER: [Duration; 4] =
-    [Duration::ZERO, Duration::from_millis(50), Duration::from_millis(150), Duration::from_millis(350)];
+const AFTER: [Duration; 5] = [
+    Duration::ZERO,
+    Duration::from_millis(20),
+    Duration::from_millis(60),
+    Duration::from_millis(150),
+    Duration::from_millis(350),
+];
 /// A connection whose own address is gone cannot live: its next route is waited for, with looks this far apart.
 const WHILE_GONE: Duration = Duration::from_millis(500);
 
