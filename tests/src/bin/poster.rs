@@ -108,16 +108,21 @@ fn leg(bytes: u64, took: Duration, [broker, agent, client]: [Growth; 3]) -> Valu
     })
 }
 
-/// Memory at the beginning and at its height.
+/// Memory at the beginning and at its height, and processor time.
 #[derive(Debug, Clone, Copy)]
 struct Growth {
     before: u64,
     peak: u64,
+    cpu_ticks: u64,
 }
 
 impl Growth {
     fn json(self) -> Value {
-        json!({ "rss_before_bytes": self.before, "rss_growth_bytes": self.peak.saturating_sub(self.before) })
+        json!({
+            "rss_before_bytes": self.before,
+            "rss_growth_bytes": self.peak.saturating_sub(self.before),
+            "cpu_s": self.cpu_ticks as f64 / 100.0,
+        })
     }
 }
 
@@ -132,7 +137,7 @@ impl Watch {
         let stop = Arc::new(AtomicBool::new(false));
         let mut growth = pids.map(|pid| {
             let before = rss_bytes(pid);
-            Growth { before, peak: before }
+            Growth { before, peak: before, cpu_ticks: cpu_ticks(pid) }
         });
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
@@ -141,6 +146,9 @@ impl Watch {
                     growth.peak = growth.peak.max(rss_bytes(pid));
                 }
                 std::thread::sleep(LOOK_EVERY);
+            }
+            for (growth, pid) in growth.iter_mut().zip(pids) {
+                growth.cpu_ticks = cpu_ticks(pid) - growth.cpu_ticks;
             }
             growth
         });
@@ -151,4 +159,11 @@ impl Watch {
         self.stop.store(true, Ordering::Release);
         self.thread.join().unwrap()
     }
+}
+
+/// Processor time of a process so far, in hundredths of a second.
+fn cpu_ticks(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    fields.iter().skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
 }
