@@ -6,6 +6,10 @@ use std::time::Duration;
 pub const MIN_FREE_BYTES: u64 = 64 * 1024 * 1024;
 /// How often printers are asked for their state: often enough that "out of paper" is seen while somebody stands there.
 pub const POLL_PRINTERS_MS: u64 = 15_000;
+/// A printer is asked out of turn so long after something happened there: a device needs a moment to say `processing`.
+pub const STIRRED_ASK_AFTER: Duration = Duration::from_millis(500);
+/// Out of turn printers are asked at most this often: a run of labels must not become a run of questions.
+pub const STIRRED_ASK_EVERY: Duration = Duration::from_secs(2);
 /// One printer may take this long to describe itself; then it is `unreachable`.
 pub const DESCRIBE_WITHIN: Duration = Duration::from_secs(20);
 
@@ -22,6 +26,8 @@ pub const FULL_DISK_RETRY: Duration = Duration::from_secs(1);
 
 /// Events from the connection to the rest; a full queue stops the reading of the socket.
 pub const LINK_EVENTS: usize = 256;
+/// Silence is no sign of a dead path while the agent itself reads nothing; for so long, like one write. Then it dials anew.
+pub const STUCK_EXCUSED: Duration = Duration::from_secs(30);
 /// Messages to the connection; a full queue makes the senders wait.
 pub const LINK_COMMANDS: usize = 256;
 /// Facts read from the ledger at a time.

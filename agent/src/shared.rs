@@ -14,6 +14,7 @@ use tokio::sync::{mpsc, watch};
 use crate::book::Book;
 use crate::clock::BrokerClock;
 use crate::link::{LinkCommand, Say, SessionNumber};
+use crate::report::stirred::Stirred;
 use crate::spool::{JobKey, Ledger};
 
 /// Handles of everything that more than one part uses.
@@ -31,6 +32,8 @@ pub(crate) struct Shared {
     pub(crate) online: watch::Sender<Option<(SessionNumber, StoreEpoch)>>,
     /// The printers as they were last seen.
     pub(crate) printers: watch::Sender<Arc<Vec<PrinterInfo>>>,
+    /// Printers to be asked out of turn.
+    pub(crate) stirred: Stirred,
     /// Whether silence on the connection would be suspicious.
     pub(crate) expecting: watch::Sender<bool>,
     /// Documents that are partly here.

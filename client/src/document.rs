@@ -7,9 +7,10 @@ use bytes::Bytes;
 use inkwire_protocol::ids::Sha256Digest;
 use inkwire_protocol::limits::INLINE_DOCUMENT_BYTES;
 use sha2::{Digest, Sha256};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeek, AsyncSeekExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncSeek, AsyncSeekExt, BufReader};
 
 use crate::error::Error;
+use crate::limits::FILE_READ_BYTES;
 
 trait ReadSeek: AsyncRead + AsyncSeek + Send + Unpin {}
 impl<T: AsyncRead + AsyncSeek + Send + Unpin> ReadSeek for T {}
@@ -59,7 +60,9 @@ impl Document {
     /// # Errors
     /// [`Error::Document`] where it cannot be opened.
     pub async fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
-        Self::from_reader(tokio::fs::File::open(path).await.map_err(Error::document)?).await
+        let file = tokio::fs::File::open(path).await.map_err(Error::document)?;
+        // Every read of a file is a trip to another thread: one for many packets.
+        Self::from_reader(BufReader::with_capacity(FILE_READ_BYTES, file)).await
     }
 
     fn over(reader: Box<dyn ReadSeek>, bytes: u64) -> Self {

@@ -8,6 +8,8 @@ pub(crate) const MAX_PENDING_CALLS: usize = 256;
 pub(crate) const COMMAND_QUEUE: usize = 32;
 /// Packets read ahead of the socket for one upload: enough to hide a disk read, 128 KiB of memory.
 pub(crate) const READ_AHEAD_PACKETS: usize = 8;
+/// How much of a file is read at a time: a trip to the file thread for every sixteen packets, 256 KiB of memory.
+pub(crate) const FILE_READ_BYTES: usize = 256 * 1024;
 /// Events queued for a slow consumer; beyond it the socket is not read and the broker holds back.
 pub(crate) const EVENT_QUEUE: usize = 256;
 /// A call, with its retries, is answered by then or fails.

@@ -23,6 +23,7 @@ use crate::link::LinkCommand;
 use crate::printers::{self, Backend, PrinterConfig};
 use crate::report::numbers::assign;
 use crate::report::states::{self, Known, ask};
+use crate::report::stirred::Stirred;
 use crate::shared::Shared;
 use crate::spool::part::{self, PartFile};
 use crate::spool::reader::{self, JobRow, Meta};
@@ -65,6 +66,7 @@ pub(super) async fn open(config: &Config, extras: Extras, agent: AgentId) -> Res
         commands: sender,
         online: watch::Sender::new(None),
         printers: watch::Sender::new(Arc::new(infos)),
+        stirred: Stirred::default(),
         expecting: watch::Sender::new(false),
         held: Mutex::new(BTreeMap::new()),
         rtt_us: AtomicU64::new(0),

@@ -10,8 +10,12 @@
 
 pub(crate) mod arrival;
 mod incoming;
+mod large;
+mod letting_go;
 mod offer;
 mod requests;
+mod saying;
+mod small;
 mod transfers;
 
 use std::collections::{HashMap, VecDeque};

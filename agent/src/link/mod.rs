@@ -8,6 +8,7 @@
 
 mod dialling;
 mod greeting;
+mod looks;
 mod network;
 mod session;
 mod token;

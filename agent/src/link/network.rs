@@ -14,6 +14,11 @@ pub(super) fn source_address(remote: SocketAddr) -> io::Result<IpAddr> {
     Ok(socket.local_addr()?.ip())
 }
 
+/// Whether an interface of this PC has this address. Where the system does not say, it has.
+pub(super) fn is_own(address: IpAddr) -> bool {
+    if_addrs::get_if_addrs().map_or(true, |all| all.iter().any(|interface| interface.ip() == address))
+}
+
 pub(super) use watch::Watcher;
 
 #[cfg(any(target_os = "linux", target_os = "macos", target_os = "windows"))]
@@ -69,5 +74,7 @@ mod tests {
     fn a_route_to_this_pc_begins_at_this_pc() {
         let broker = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
         assert_eq!(source_address(broker).unwrap(), Ipv4Addr::LOCALHOST);
+        assert!(is_own(Ipv4Addr::LOCALHOST.into()));
+        assert!(!is_own(Ipv4Addr::new(192, 0, 2, 1).into()), "an address of documentation");
     }
 }

@@ -1,6 +1,8 @@
 //! One session on one socket, from `welcome` to its end.
 
+mod excuse;
 mod hearing;
+mod moving;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,8 +19,10 @@ use inkwire_transport::{Closed, Dialled, Ready};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use self::excuse::Excuse;
 use super::greeting::Greeted;
-use super::network::{Watcher, source_address};
+use super::looks::Looks;
+use super::network::Watcher;
 use super::{LinkCommand, LinkEvent, Say, SessionNumber};
 use crate::shared::Shared;
 
@@ -44,6 +48,8 @@ pub(super) struct Session {
     facts_out: u64,
     retry_after: Option<Duration>,
     began: Instant,
+    looks: Looks,
+    excuse: Excuse,
 }
 
 /// What one round came to.
@@ -69,6 +75,7 @@ impl Session {
             None => Liveness::new(now, interval, jitter),
         };
         let bytes_read = dialled.socket.bytes_read();
+        let looks = Looks::new(dialled.local.ip());
         let pending = VecDeque::from([LinkEvent::Online(number, Box::new(welcome))]);
         Self {
             dialled,
@@ -84,6 +91,8 @@ impl Session {
             facts_out: 0,
             retry_after: None,
             began: now,
+            looks,
+            excuse: Excuse::default(),
         }
     }
 
@@ -99,14 +108,16 @@ impl Session {
         let mut printers = self.shared.printers.subscribe();
         loop {
             let now = Instant::now();
+            if let Round::End(lost) = self.look_at_route(now) {
+                return (lost, self.liveness);
+            }
             self.look_at_bytes(now);
             self.liveness.set_expecting(now, *expecting.borrow_and_update() || self.facts_out > 0);
             if !Arc::ptr_eq(&printers.borrow_and_update(), &self.told) {
                 self.liveness.report_now(now);
             }
             let until = match self.liveness.poll(now) {
-                Action::Dead if self.pending.is_empty() => return (Lost::PathDead, self.liveness),
-                Action::Dead => now + Duration::from_millis(50),
+                Action::Dead => return (Lost::PathDead, self.liveness),
                 Action::SendProbe => {
                     self.dialled.socket.queue_ping();
                     self.liveness.on_probe_sent(now, self.queued());
@@ -118,6 +129,7 @@ impl Session {
                 }
                 Action::Nothing { until } => until,
             };
+            let until = self.looks.due().map_or(until, |due| until.min(due));
             self.requeue();
             let may_take = self.unsent.is_empty() && self.dialled.socket.queued_bytes() < QUEUE_BELOW_BYTES;
             let round = tokio::select! {
@@ -140,7 +152,10 @@ impl Session {
                 Some(command) = commands.recv(), if may_take => self.on_command(command).await,
                 Ok(()) = expecting.changed() => Round::Go,
                 Ok(()) = printers.changed() => Round::Go,
-                () = network.changed() => self.on_network(),
+                () = network.changed() => {
+                    self.looks.on_notice(Instant::now());
+                    Round::Go
+                }
                 () = tokio::time::sleep_until(until.into()) => Round::Go,
             };
             if let Round::End(lost) = round {
@@ -151,11 +166,12 @@ impl Session {
 
     /// Liveness is bytes. While nothing is read because the agent cannot take more, nothing can be missed.
     fn look_at_bytes(&mut self, now: Instant) {
+        let excused = self.excuse.holds(now, !self.pending.is_empty());
         let read = self.dialled.socket.bytes_read();
         if read != self.bytes_read {
             self.bytes_read = read;
             self.liveness.on_bytes(self.dialled.socket.last_read().into_std());
-        } else if !self.pending.is_empty() {
+        } else if excused {
             self.liveness.on_bytes(now);
         }
     }
@@ -209,20 +225,6 @@ impl Session {
         };
         self.queue(&message);
         Round::Go
-    }
-
-    /// An address came or went. Only a route that begins elsewhere now is a reason to dial anew.
-    fn on_network(&mut self) -> Round {
-        match source_address(self.dialled.remote) {
-            Ok(address) if address != self.dialled.local.ip() => {
-                tracing::info!(from = %self.dialled.local.ip(), to = %address, "this PC's address changed");
-                Round::End(Lost::PathDead)
-            }
-            Ok(_) | Err(_) => {
-                self.liveness.probe_now();
-                Round::Go
-            }
-        }
     }
 
     fn report(&mut self, now: Instant) {

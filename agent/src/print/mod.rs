@@ -10,7 +10,9 @@ mod absent;
 pub(crate) mod decide;
 pub(crate) mod document;
 mod ending;
+mod finishing;
 mod journal;
+mod taken;
 mod worker;
 
 pub(crate) use absent::Absent;

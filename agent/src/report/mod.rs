@@ -4,3 +4,4 @@ pub(crate) mod bounded;
 pub(crate) mod numbers;
 pub(crate) mod outbox;
 pub(crate) mod states;
+pub(crate) mod stirred;

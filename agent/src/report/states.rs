@@ -6,9 +6,10 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use inkwire_protocol::ids::PrinterNumber;
 use inkwire_protocol::printer::{Backend as Kind, PrinterInfo, PrinterState};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::limits::DESCRIBE_WITHIN;
+use crate::limits::{DESCRIBE_WITHIN, STIRRED_ASK_AFTER, STIRRED_ASK_EVERY};
 use crate::printers::Backend;
 use crate::shared::Shared;
 
@@ -66,25 +67,45 @@ pub(crate) async fn ask(printers: &[Known], before: &[PrinterInfo], within: Dura
     .await
 }
 
-/// Asks again and again until told to stop.
+/// Asks all of them again and again until told to stop, and those out of turn at which something happened.
 pub(crate) async fn run(shared: Arc<Shared>, printers: Vec<Known>, every: Duration, stop: CancellationToken) {
-    loop {
-        let before = Arc::clone(&shared.printers.borrow());
-        tokio::select! {
-            () = stop.cancelled() => return,
-            now = ask(&printers, &before, DESCRIBE_WITHIN) => {
-                shared.printers.send_if_modified(|told| {
-                    let changed = **told != now;
-                    if changed {
-                        *told = Arc::new(now);
-                    }
-                    changed
-                });
+    let work = async {
+        loop {
+            look(&shared, &printers).await;
+            let next = Instant::now() + every;
+            while Instant::now() < next && tokio::time::timeout_at(next, shared.stirred.some()).await.is_ok()
+            {
+                tokio::time::sleep(STIRRED_ASK_AFTER).await;
+                let stirred = shared.stirred.take();
+                let some: Vec<_> =
+                    printers.iter().filter(|printer| stirred.contains(&printer.number)).cloned().collect();
+                look(&shared, &some).await;
+                tokio::time::sleep(STIRRED_ASK_EVERY - STIRRED_ASK_AFTER).await;
             }
         }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(every) => {}
-        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = work => {}
     }
+}
+
+/// Asks some of the printers and puts their answers in the place of those before.
+async fn look(shared: &Shared, some: &[Known]) {
+    let before = Arc::clone(&shared.printers.borrow());
+    let answers = ask(some, &before, DESCRIBE_WITHIN).await;
+    shared.printers.send_if_modified(|told| {
+        let mut now = told.as_ref().clone();
+        for answer in answers {
+            match now.iter_mut().find(|info| info.number == answer.number) {
+                Some(info) => *info = answer,
+                None => now.push(answer),
+            }
+        }
+        let changed = **told != now;
+        if changed {
+            *told = Arc::new(now);
+        }
+        changed
+    });
 }

@@ -6,18 +6,18 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc;
 
 use inkwire_protocol::ids::SpoolId;
 use rusqlite::{Connection, ErrorCode};
-use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
-use super::apply::{Counters, apply};
+use super::apply::Counters;
 use super::change::Change;
+use super::writer::{Answer, Marks, Set, Writer, unacked};
 use super::{reader, schema};
-use crate::limits::{LAZY_COMMIT_AFTER, LEDGER_BATCH, LEDGER_QUEUE};
+use crate::limits::LEDGER_QUEUE;
 
 /// What is wrong with the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -51,9 +51,14 @@ pub enum LedgerError {
 
 impl From<rusqlite::Error> for LedgerError {
     fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            Some(ErrorCode::DiskFull) => Self::Full,
-            _ => Self::Unusable(error.to_string()),
+        // The index of the log in shared memory lies on the same disk; where it cannot grow, nothing was written.
+        let no_index = error
+            .sqlite_error()
+            .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHMSIZE);
+        if no_index || error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
+            Self::Full
+        } else {
+            Self::Unusable(error.to_string())
         }
     }
 }
@@ -63,25 +68,6 @@ impl From<rusqlite::Error> for LedgerError {
 pub(crate) struct Committed {
     /// The number of the last dial, where one was asked for.
     pub(crate) dial_n: u64,
-}
-
-/// Where the result of a set goes.
-type Answer = oneshot::Sender<Result<Committed, LedgerError>>;
-
-struct Set {
-    changes: Vec<Change>,
-    /// None for what may wait and be lost.
-    answer: Option<Answer>,
-    /// Its place in the queue.
-    _place: OwnedSemaphorePermit,
-}
-
-/// What the rest of the agent reads without asking the ledger; only ever what is committed.
-#[derive(Debug, Default)]
-struct Marks {
-    ledger_seq: AtomicU64,
-    facts_acked: AtomicU64,
-    unacked: AtomicU64,
 }
 
 /// Handle of the ledger; cheap to copy.
@@ -203,135 +189,5 @@ impl Ledger {
 
     fn gone(&self) -> LedgerError {
         self.failed.borrow().clone().unwrap_or(LedgerError::Closed)
-    }
-}
-
-impl Marks {
-    fn publish(&self, counters: &Counters, unacked: u64) {
-        self.facts_acked.store(counters.facts_acked, Ordering::Release);
-        self.unacked.store(unacked, Ordering::Release);
-        self.ledger_seq.store(counters.ledger_seq, Ordering::Release);
-    }
-}
-
-fn unacked(db: &Connection) -> Result<u64, LedgerError> {
-    let count: i64 =
-        db.prepare_cached("SELECT COUNT(*) FROM facts WHERE acked = 0")?.query_row([], |row| row.get(0))?;
-    Ok(u64::try_from(count).unwrap_or(0))
-}
-
-struct Writer {
-    db: Connection,
-    counters: Counters,
-    marks: Arc<Marks>,
-    facts: Arc<Notify>,
-    failure: watch::Sender<Option<LedgerError>>,
-    queue: mpsc::Receiver<Set>,
-}
-
-impl Writer {
-    fn run(mut self) {
-        let mut batch = Vec::new();
-        while let Ok(set) = self.queue.recv() {
-            batch.push(set);
-            self.gather(&mut batch);
-            if let Err(error) = self.write(&mut batch) {
-                tracing::error!(%error, "the ledger has failed");
-                self.failure.send_replace(Some(error));
-                return;
-            }
-        }
-    }
-
-    /// Takes what has gathered. A batch that nobody waits for lets others join it for a while.
-    fn gather(&self, batch: &mut Vec<Set>) {
-        let until = Instant::now() + LAZY_COMMIT_AFTER;
-        while batch.len() < LEDGER_BATCH {
-            match self.queue.try_recv() {
-                Ok(set) => {
-                    batch.push(set);
-                    continue;
-                }
-                Err(TryRecvError::Disconnected) => return,
-                Err(TryRecvError::Empty) => {}
-            }
-            if batch.iter().any(|set| set.answer.is_some()) {
-                return;
-            }
-            match self.queue.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(set) => batch.push(set),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return,
-            }
-        }
-    }
-
-    fn write(&mut self, batch: &mut Vec<Set>) -> Result<(), LedgerError> {
-        let mut counters = self.counters;
-        let before = (counters.next_fact_id, counters.facts_acked);
-        let mut answers = Vec::with_capacity(batch.len());
-        match self.transact(batch, &mut counters, &mut answers) {
-            Ok(unacked) => {
-                self.counters = counters;
-                self.marks.publish(&counters, unacked);
-                let told_again = unacked > 0 && before.1 > counters.facts_acked;
-                if counters.next_fact_id > before.0 || told_again {
-                    self.facts.notify_one();
-                }
-                for (answer, result) in answers {
-                    reply(answer, result.map(|()| Committed { dial_n: counters.dial_n }));
-                }
-                batch.clear();
-                Ok(())
-            }
-            Err(error) => {
-                for set in batch.drain(..) {
-                    if let Some(answer) = set.answer {
-                        reply(answer, Err(error.clone()));
-                    }
-                }
-                for (answer, _) in answers {
-                    reply(answer, Err(error.clone()));
-                }
-                // A full disk took nothing: the transaction is rolled back and the ledger is as it was.
-                if error == LedgerError::Full { Ok(()) } else { Err(error) }
-            }
-        }
-    }
-
-    fn transact(
-        &self,
-        batch: &mut [Set],
-        counters: &mut Counters,
-        answers: &mut Vec<(Answer, Result<(), LedgerError>)>,
-    ) -> Result<u64, LedgerError> {
-        let mut transaction = self.db.unchecked_transaction()?;
-        counters.ledger_seq += 1;
-        for set in batch {
-            let before = *counters;
-            let savepoint = transaction.savepoint()?;
-            let applied = set.changes.iter().try_for_each(|change| apply(&savepoint, change, counters));
-            match &applied {
-                Ok(()) => savepoint.commit()?,
-                Err(LedgerError::Full) => {
-                    *counters = before;
-                    savepoint.finish()?;
-                }
-                Err(error) => return Err(error.clone()),
-            }
-            if let Some(answer) = set.answer.take() {
-                answers.push((answer, applied));
-            }
-        }
-        let seq = i64::try_from(counters.ledger_seq).unwrap_or(i64::MAX);
-        transaction.prepare_cached("UPDATE meta SET ledger_seq = ?1")?.execute([seq])?;
-        let unacked = unacked(&transaction)?;
-        transaction.commit()?;
-        Ok(unacked)
-    }
-}
-
-fn reply(answer: Answer, result: Result<Committed, LedgerError>) {
-    if answer.send(result).is_err() {
-        tracing::trace!("nobody waits for this commit any more");
     }
 }

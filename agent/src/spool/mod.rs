@@ -11,6 +11,7 @@ pub(crate) mod reader;
 mod schema;
 mod space;
 pub(crate) mod sweep;
+mod writer;
 
 pub use ledger::LedgerError;
 

@@ -14,6 +14,7 @@ mod client;
 mod codec;
 mod connect;
 mod discover;
+mod give;
 mod info;
 mod job;
 mod note;
