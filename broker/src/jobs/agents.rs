@@ -178,15 +178,12 @@ impl Dispatcher {
         for row in rows {
             let Some(live) = self.agents.get(&agent) else { return };
             let (job, attempt) = (row.job.id, row.job.attempt);
-            if row.job.state == State::Sending {
-                let held =
-                    live.held.get(&(job, attempt)).filter(|held| held.packet_bytes == row.packet_bytes);
-                match held.map(|held| held.next_seq) {
-                    Some(next_seq) => self.open(row, next_seq),
-                    // A store from a backup may be behind the ledger: it is compared first.
-                    None if live.reconciling => {}
-                    None => self.open(row, 0),
-                }
+            let held = live.held.get(&(job, attempt)).filter(|held| held.packet_bytes == row.packet_bytes);
+            match held.map(|held| held.next_seq) {
+                Some(next_seq) if rules::is_arriving(&row.job) => self.open(row, next_seq),
+                // A store from a backup may be behind the ledger: it is compared first.
+                None if row.job.state == State::Sending && !live.reconciling => self.open(row, 0),
+                Some(_) | None => {}
             }
             if let Some(request) = row.job.request {
                 self.tell(agent, SessionCommand::Request { job, attempt, request });
@@ -198,7 +195,7 @@ impl Dispatcher {
     fn drop_strangers(&mut self, agent: AgentId, rows: &[JobRow]) {
         let sending: HashMap<(JobId, Attempt), u32> = rows
             .iter()
-            .filter(|row| row.job.state == State::Sending)
+            .filter(|row| rules::is_arriving(&row.job))
             .map(|row| ((row.job.id, row.job.attempt), row.packet_bytes))
             .collect();
         let Some(live) = self.agents.get(&agent) else { return };

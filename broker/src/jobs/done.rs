@@ -9,6 +9,7 @@ use inkwire_protocol::job::{Event, State};
 use super::dispatcher::{Dispatcher, EXPIRY_RUN, answer};
 use super::input::{Done, Effect, Input, Wish};
 use super::line::HEADS;
+use super::rules;
 use super::transition::Note;
 use crate::clock::now_ms;
 use crate::store::{AcceptFact, Change, DocumentContent, JobRow, ReadError};
@@ -107,7 +108,7 @@ impl Dispatcher {
         let source = content.ok().flatten().zip(row.job.sha256).and_then(|(content, sha256)| {
             self.documents.source(row.account, row.document, content, row.job.bytes, sha256)
         });
-        if row.job.state != State::Sending {
+        if !rules::is_arriving(&row.job) {
             return;
         }
         match source {

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
-use inkwire_protocol::app::Reason;
+use inkwire_protocol::app::{Job, Reason};
 use inkwire_protocol::ids::Attempt;
 use inkwire_protocol::job::{Decision, State};
 use inkwire_protocol::limits::{DEFAULT_PACKET_BYTES, MAX_BYTES_AHEAD, MAX_JOBS_AHEAD};
@@ -34,6 +34,11 @@ pub(super) fn may_run_ahead(jobs: usize, ahead_bytes: u64, bytes: u64) -> bool {
 /// Whether a job is ahead of the one that prints.
 pub(super) const fn is_ahead(state: State) -> bool {
     matches!(state, State::Sending | State::Spooled)
+}
+
+/// Whether packets of the current attempt may still be on their way: a stream prints while it arrives.
+pub(super) fn is_arriving(job: &Job) -> bool {
+    job.state == State::Sending || (job.delivery == Delivery::Stream && job.state.is_with_agent())
 }
 
 /// Whether the first packet of a new attempt lets the agent print: then the permit is committed with `sending`.

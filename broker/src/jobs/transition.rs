@@ -5,6 +5,7 @@ use inkwire_protocol::ids::{Attempt, FactSeq};
 use inkwire_protocol::job::{Event, Ignored, State, Step, step};
 use inkwire_protocol::limits::{DEFAULT_PACKET_BYTES, MAX_DETAIL_CHARS};
 use inkwire_protocol::message::{Fact, FactMessage, Witness};
+use inkwire_protocol::printer::Delivery;
 use serde_json::{Map, Value, json};
 
 use crate::store::{JobRow, NewEvent};
@@ -103,7 +104,8 @@ pub(super) fn advance(row: &JobRow, events: &[Event], note: &Note, now_ms: u64) 
     if let Some(bytes) = note.received_bytes {
         job.received_bytes = job.received_bytes.max(bytes);
     }
-    if matches!(job.state, State::Spooled | State::Printing | State::Completed) {
+    let whole = job.state == State::Printing && job.delivery == Delivery::Spool;
+    if whole || matches!(job.state, State::Spooled | State::Completed) {
         job.received_bytes = job.bytes;
     }
     if let Some(bytes) = note.delivered_bytes {

@@ -19,7 +19,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
         match message {
             ToBroker::Report(report) => self.on_report(report).await,
             ToBroker::Ack(ack) => {
-                tracing::trace!(transfer = ack.transfer.0, next_seq = ack.next_seq, credit = ack.credit, "ack");
+                tracing::trace!(
+                    transfer = ack.transfer.0,
+                    next_seq = ack.next_seq,
+                    credit = ack.credit,
+                    "ack"
+                );
                 if let Some(received) = self.outbound.ack(ack)? {
                     let super::outbound::Received { job, attempt, bytes } = received;
                     self.mention(What::Received { job, attempt, bytes });

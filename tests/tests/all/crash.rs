@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use inkwire_client::protocol::app::Job;
+use inkwire_client::protocol::app::{Job, JobCreate};
 use inkwire_client::protocol::ids::{JobId, Sha256Digest};
 use inkwire_client::protocol::job::State;
 use inkwire_client::{Client, new_job};
@@ -97,17 +97,33 @@ async fn submit(client: Client, seed: u64, lane: u64, stop: Arc<AtomicBool>, acc
         let mut job = new_job(printer, "application/octet-stream");
         job.idempotency_key = Some(format!("crash-{name}"));
         let digest = Sha256Digest::of(&document);
-        let made: Job = eventually("the job is accepted", Duration::from_secs(60), async || {
-            match client.submit(job.clone(), document.clone()).await {
-                Ok(made) => Some(made),
-                Err(error) if error.is_retryable() => None,
-                Err(error) => panic!("submission {name} failed for good: {error}"),
-            }
-        })
-        .await;
+        let made = accept(&client, &job, &document).await;
         assert_ne!(made.state, State::Incoming, "accepted means on disk");
         accepted.lock().unwrap().insert(made.id, (digest, printer.to_owned()));
         tokio::time::sleep(Duration::from_millis(random.random_range(0..60))).await;
+    }
+}
+
+/// Asks until it is accepted.
+async fn accept(client: &Client, job: &JobCreate, document: &[u8]) -> Job {
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        match client.submit(job.clone(), document).await {
+            Ok(made) => return made,
+            Err(error) => {
+                assert!(
+                    error.is_retryable(),
+                    "submission {:?} failed for good: {error}",
+                    job.idempotency_key
+                );
+                assert!(
+                    Instant::now() < end,
+                    "submission {:?} is not accepted: {error}",
+                    job.idempotency_key
+                );
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
     }
 }
 

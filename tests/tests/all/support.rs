@@ -9,13 +9,13 @@ use inkwire_client::protocol::job::State;
 use inkwire_tests::lab::Broker;
 
 /// A client of the broker with a key of this scope.
-pub async fn client(broker: &Broker, scope: &str) -> Client {
+pub(crate) async fn client(broker: &Broker, scope: &str) -> Client {
     let url = broker.ready().pair_url.parse().expect("the broker's URL");
     Client::connect(url, broker.key(scope)).await.expect("the client connects")
 }
 
 /// Waits until the account knows so many printers of live agents.
-pub async fn printers_online(client: &Client, count: usize) {
+pub(crate) async fn printers_online(client: &Client, count: usize) {
     use inkwire_client::protocol::app::AgentStatus;
     eventually("the printers are online", Duration::from_secs(30), async || {
         let printers = client.printers().await.ok()?;
@@ -26,7 +26,7 @@ pub async fn printers_online(client: &Client, count: usize) {
 }
 
 /// Waits until the job's state is one of these, and gives the job.
-pub async fn reaches(client: &Client, job: JobId, states: &[State]) -> Job {
+pub(crate) async fn reaches(client: &Client, job: JobId, states: &[State]) -> Job {
     let within = Duration::from_secs(60);
     let last = std::cell::RefCell::new(None);
     let found = async {
@@ -50,7 +50,7 @@ pub async fn reaches(client: &Client, job: JobId, states: &[State]) -> Job {
 }
 
 /// Asks again and again until there is an answer.
-pub async fn eventually<T>(what: &str, within: Duration, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(what: &str, within: Duration, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let end = Instant::now() + within;
     loop {
         if let Some(answer) = ask().await {

@@ -254,7 +254,7 @@ async fn a_wrong_clock_at_the_agent_prints_all_the_same_and_says_so_once() {
         reaches(&house.client, job.id, &[State::Completed]).await;
         assert_eq!(sink::digests_in(&path).len(), 1, "{clock}");
         let log = house.agent.log()[before..].to_owned();
-        assert_eq!(log.matches("clock is off").count(), 1, "{clock}: said once:\n{log}");
+        assert_eq!(log.matches("clock is wrong").count(), 1, "{clock}: said once:\n{log}");
     }
 }
 
