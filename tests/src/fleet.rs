@@ -131,19 +131,8 @@ impl Member {
 
     /// Dials, says hello with two printers, and is welcome.
     pub async fn connect(&mut self, route: &Route) -> (Socket<DialIo>, Welcome) {
-        self.n += 1;
-        let now = route.clock.now().as_secs();
-        let claims = DialClaims {
-            sub: self.id.to_string(),
-            aud: DIAL_AUDIENCE.to_owned(),
-            iat: now,
-            exp: now + 60,
-            n: self.n,
-            th: self.session.as_ref().map(|token| token.digest().to_string()),
-        };
-        let header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::EdDSA);
-        let key = jsonwebtoken::EncodingKey::from_ed_der(&self.key);
-        let token = jsonwebtoken::encode(&header, &claims, &key).expect("the token can be signed");
+        let claims = self.claims(route);
+        let token = self.sign(&claims);
         let mut headers = http::HeaderMap::new();
         headers
             .insert(http::header::AUTHORIZATION, format!("Bearer {token}").parse().expect("a header value"));
@@ -159,7 +148,45 @@ impl Member {
         }
     }
 
-    fn hello(&self) -> Hello {
+    /// Its id at the broker.
+    pub const fn id(&self) -> AgentId {
+        self.id
+    }
+
+    /// The claims of its next dial.
+    pub fn claims(&mut self, route: &Route) -> DialClaims {
+        self.n += 1;
+        let now = route.clock.now().as_secs();
+        DialClaims {
+            sub: self.id.to_string(),
+            aud: DIAL_AUDIENCE.to_owned(),
+            iat: now,
+            exp: now + 60,
+            n: self.n,
+            th: self.session.as_ref().map(|token| token.digest().to_string()),
+        }
+    }
+
+    /// A dial token of these claims, signed by its device key.
+    pub fn sign(&self, claims: &DialClaims) -> String {
+        let header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::EdDSA);
+        let key = jsonwebtoken::EncodingKey::from_ed_der(&self.key);
+        jsonwebtoken::encode(&header, claims, &key).expect("the token can be signed")
+    }
+
+    /// Its device key's public half.
+    pub fn public_key(&self) -> Vec<u8> {
+        let pair = Ed25519KeyPair::from_pkcs8(&self.key).expect("the key can be read");
+        pair.public_key().as_ref().to_vec()
+    }
+
+    /// The session token that it was given last.
+    pub const fn session(&self) -> Option<&SessionToken> {
+        self.session.as_ref()
+    }
+
+    /// What it says first on a connection.
+    pub fn hello(&self) -> Hello {
         serde_json::from_value(json!({
             "protocol": 1,
             "version": env!("CARGO_PKG_VERSION"),

@@ -3,7 +3,9 @@
 //! ```text
 //!  test ── lab::Broker ── `inkwire broker` (own data folder, port 0)
 //!     │ └─ lab::Agent ─── `inkwire agent`  (own state folder, printers as the test likes)
-//!     └─── sink::Socket   plays a printer on TCP 9100 and remembers every job it got
+//!     ├─── sink::Socket   plays a printer on TCP 9100 and remembers every job it got
+//!     ├─── fleet::Member  plays an agent that keeps the rules
+//!     └─── peer::Peer     plays whoever breaks them
 //! ```
 
 #![allow(
@@ -16,4 +18,5 @@
 pub mod documents;
 pub mod fleet;
 pub mod lab;
+pub mod peer;
 pub mod sink;

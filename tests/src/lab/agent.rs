@@ -31,34 +31,45 @@ impl Printer {
 pub struct Agent {
     dir: PathBuf,
     env: Vec<(String, String)>,
+    settings: String,
     process: Option<Process>,
 }
 
 impl Agent {
     /// Pairs a new agent by an enrolment token and writes its configuration; it is not started yet.
     pub fn pair(dir: &Path, broker: &Broker, printers: &[Printer]) -> Self {
+        Self::pair_at(dir, broker, &broker.ready().pair_url, printers)
+    }
+
+    /// The same where the broker is dialled at another URL than its own: through a router.
+    pub fn pair_at(dir: &Path, broker: &Broker, url: &str, printers: &[Printer]) -> Self {
         std::fs::create_dir_all(dir).expect("the agent's folder can be made");
         let state = dir.join("state");
         let token = broker.enrolment();
         let output = std::process::Command::new(binary())
-            .args(["agent", "pair", &broker.ready().pair_url, "--enrolment", &token, "--state"])
+            .args(["agent", "pair", url, "--enrolment", &token, "--state"])
             .arg(&state)
             .output()
             .expect("inkwire agent pair starts");
         assert!(output.status.success(), "pairing failed: {}", String::from_utf8_lossy(&output.stderr));
-        let agent = Self { dir: dir.to_owned(), env: Vec::new(), process: None };
+        let agent = Self { dir: dir.to_owned(), env: Vec::new(), settings: String::new(), process: None };
         agent.configure(printers);
         agent
     }
 
     /// Takes a folder that holds the state of an agent that was paired elsewhere.
     pub fn adopt(dir: &Path) -> Self {
-        Self { dir: dir.to_owned(), env: Vec::new(), process: None }
+        Self { dir: dir.to_owned(), env: Vec::new(), settings: String::new(), process: None }
+    }
+
+    /// More lines for the head of its configuration, as TOML; written by the next [`Agent::configure`].
+    pub fn settings(&mut self, settings: &str) {
+        settings.clone_into(&mut self.settings);
     }
 
     /// Writes its configuration anew.
     pub fn configure(&self, printers: &[Printer]) {
-        let mut text = format!("state_dir = {:?}\ndiscover_cups = false\n", self.state());
+        let mut text = format!("state_dir = {:?}\ndiscover_cups = false\n{}", self.state(), self.settings);
         for printer in printers {
             write!(text, "\n[[printer]]\nname = {:?}\nuri = {:?}\n", printer.name, printer.uri)
                 .expect("text");

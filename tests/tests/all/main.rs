@@ -10,6 +10,8 @@
 )]
 
 mod arch;
+mod attack;
 mod crash;
+mod detect;
 mod support;
 mod truth;
