@@ -53,10 +53,7 @@ impl Dispatcher {
                 tracing::error!(%job, error, "a document cannot be delivered");
                 self.of_agent(agent, job, Input { wish: Wish::SourceFailed { attempt, error }, reply: None });
             }
-            What::Reconciled => {
-                let store_epoch = self.store.store_epoch();
-                self.mark(agent, epoch, Mark::Reconciled, Change::Reconciled { agent, store_epoch });
-            }
+            What::Reconciled => self.reconciled(agent, epoch),
             What::Printers(printers) => {
                 tracing::debug!(%agent, printers = printers.len(), "printers changed");
                 let store = Arc::clone(&self.store);
@@ -86,6 +83,10 @@ impl Dispatcher {
             loading: true,
             reconciling: online.reconciling,
             spool_lost: online.spool_lost,
+            said_reconciled: false,
+            taken_up: false,
+            store_epoch: online.store_epoch,
+            observed: online.observed,
             held,
             losing: HashSet::new(),
             lines: HashMap::new(),
@@ -122,7 +123,6 @@ impl Dispatcher {
     ) {
         let Some(live) = self.agents.get_mut(&agent).filter(|live| live.epoch == epoch) else { return };
         live.loading = false;
-        let lost = live.spool_lost;
         self.set_printers(agent, printers);
         // What memory holds is newer than what was read, while its commit is on its way.
         let rows: Vec<JobRow> = rows
@@ -138,6 +138,33 @@ impl Dispatcher {
                 line.note(row);
             }
         }
+        self.take_up(agent);
+    }
+
+    /// The agent's ledger was repeated, as far as it had to be. It says so in every session.
+    fn reconciled(&mut self, agent: AgentId, epoch: Epoch) {
+        let Some(live) = self.agents.get_mut(&agent) else { return };
+        live.said_reconciled = true;
+        if live.reconciling {
+            let store_epoch = live.store_epoch;
+            self.mark(agent, epoch, Mark::Reconciled, Change::Reconciled { agent, store_epoch });
+        } else {
+            self.take_up(agent);
+        }
+    }
+
+    /// An agent's jobs go on, once in a session, when all that must be known before is known. Where its spool was lost they are told
+    /// so, after every outcome that its ledger still knows.
+    fn take_up(&mut self, agent: AgentId) {
+        let Some(live) = self.agents.get_mut(&agent) else { return };
+        if live.loading || live.reconciling || live.taken_up || (live.spool_lost && !live.said_reconciled) {
+            return;
+        }
+        live.taken_up = true;
+        let lost = live.spool_lost;
+        let theirs = |row: &&JobRow| row.job.agent == agent && row.job.state != State::Pending;
+        let rows: Vec<JobRow> =
+            self.jobs.values().filter_map(|entry| entry.row.as_ref()).filter(theirs).cloned().collect();
         if lost {
             self.lose_spool(agent, rows);
         } else {
@@ -181,12 +208,8 @@ impl Dispatcher {
             if row.job.state == State::Sending {
                 let held =
                     live.held.get(&(job, attempt)).filter(|held| held.packet_bytes == row.packet_bytes);
-                match held.map(|held| held.next_seq) {
-                    Some(next_seq) => self.open(row, next_seq),
-                    // A store from a backup may be behind the ledger: it is compared first.
-                    None if live.reconciling => {}
-                    None => self.open(row, 0),
-                }
+                let next_seq = held.map_or(0, |held| held.next_seq);
+                self.open(row, next_seq);
             }
             if let Some(request) = row.job.request {
                 self.tell(agent, SessionCommand::Request { job, attempt, request });
@@ -216,23 +239,11 @@ impl Dispatcher {
     pub(super) fn marked(&mut self, agent: AgentId, epoch: Epoch, mark: Mark) {
         let Some(live) = self.agents.get_mut(&agent).filter(|live| live.epoch == epoch) else { return };
         match mark {
-            Mark::Reconciled if live.reconciling => {
+            Mark::Reconciled => {
                 live.reconciling = false;
                 self.views.with_agent(agent, |view| view.reconciling = false);
-                let held: HashSet<_> = live.held.keys().copied().collect();
-                let unlisted: Vec<JobRow> = self
-                    .jobs
-                    .values()
-                    .filter_map(|entry| entry.row.as_ref())
-                    .filter(|row| row.job.agent == agent && row.job.state == State::Sending)
-                    .filter(|row| !held.contains(&(row.job.id, row.job.attempt)))
-                    .cloned()
-                    .collect();
-                for row in unlisted {
-                    self.open(&row, 0);
-                }
+                self.take_up(agent);
             }
-            Mark::Reconciled => {}
             Mark::SpoolLossHandled => live.spool_lost = false,
         }
         self.dispatch_all(agent);
@@ -336,7 +347,7 @@ impl Dispatcher {
     pub(super) fn dispatch(&mut self, agent: AgentId, printer: PrinterId) {
         loop {
             let Some(live) = self.agents.get_mut(&agent) else { return };
-            if live.loading || live.reconciling || live.spool_lost {
+            if live.loading || live.reconciling || live.spool_lost || live.is_of_old_store(&self.store) {
                 return;
             }
             let epoch = live.epoch;

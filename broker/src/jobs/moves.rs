@@ -281,6 +281,9 @@ impl Dispatcher {
     /// Opens the attempt's transfer on the agent's session. Where the document is not at hand it is looked for first.
     pub(super) fn open(&mut self, row: &JobRow, next_seq: u32) {
         let id = row.job.id;
+        if self.agents.get(&row.job.agent).is_none_or(|live| live.is_of_old_store(&self.store)) {
+            return;
+        }
         let source = self.jobs.get(&id).and_then(|entry| entry.source.clone());
         let (Some(source), Some(sha256)) = (source, row.job.sha256) else {
             self.jobs.entry(id).or_default().next_seq = next_seq;

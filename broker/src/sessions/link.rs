@@ -4,10 +4,11 @@
 //! A full event channel stops the reading of the socket (acks and facts are never dropped). A full command channel
 //! closes the session as slow: it comes back and the jobs are taken up again from the store.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use inkwire_protocol::close::CloseCode;
-use inkwire_protocol::ids::{AgentId, Attempt, Epoch, FactSeq, JobId};
+use inkwire_protocol::ids::{AgentId, Attempt, Epoch, FactSeq, JobId, StoreEpoch};
 use inkwire_protocol::job::Request;
 use inkwire_protocol::message::{FactMessage, HeldTransfer, Open, RefuseReason};
 use inkwire_protocol::printer::PrinterInfo;
@@ -63,6 +64,10 @@ pub(crate) struct Online {
     pub(crate) spool_lost: bool,
     /// The agent will repeat its ledger: dispatch nothing new before `Reconciled`.
     pub(crate) reconciling: bool,
+    /// The incarnation of the store that `welcome` named.
+    pub(crate) store_epoch: StoreEpoch,
+    /// Where the broker sees the agent.
+    pub(crate) observed: SocketAddr,
     /// Its printers.
     pub(crate) printers: Vec<PrinterInfo>,
 }

@@ -38,6 +38,7 @@ pub(super) struct Desk {
 /// The agent's end of a session.
 pub(super) struct Agent {
     pub(super) epoch: Epoch,
+    pub(super) spool_lost: bool,
     commands: mpsc::Receiver<SessionCommand>,
 }
 
@@ -88,14 +89,24 @@ impl Desk {
             held,
             spool_lost: started.spool_lost,
             reconciling: started.reconciling,
+            store_epoch: started.store_epoch,
+            observed: started.agent.observed_endpoint.unwrap(),
             printers: vec![],
         };
         self.tell(epoch, What::Online(Box::new(online))).await;
-        Agent { epoch, commands }
+        Agent { epoch, spool_lost: started.spool_lost, commands }
     }
 
     pub(super) async fn offline(&self, agent: Agent) {
         self.tell(agent.epoch, What::Offline { reason: CloseCode::Silent }).await;
+    }
+
+    /// The session ends; nothing was sent on it.
+    pub(super) async fn offline_and_wait(&self, agent: &mut Agent) {
+        self.tell(agent.epoch, What::Offline { reason: CloseCode::Draining }).await;
+        // The dispatcher drops its end of the commands when it has forgotten the session.
+        let end = tokio::time::timeout(HANG, agent.commands.recv()).await.expect("the session is not forgotten");
+        assert!(end.is_none(), "{end:?}");
     }
 
     pub(super) async fn fact(&self, agent: &Agent, open: &OpenTransfer, seq: u32, fact: Fact) {

@@ -4,7 +4,7 @@ use inkwire_protocol::message::Fact;
 
 use super::desk::{Desk, FIRST, completed, held};
 use crate::sessions::link::{SessionCommand, What};
-use crate::store::fixtures::spool;
+use crate::store::fixtures::{agent_id, hello, spool};
 use crate::store::{BeginSession, Change, Store as _};
 
 #[tokio::test]
@@ -80,17 +80,78 @@ async fn after_a_lost_spool_what_could_be_printed_is_uncertain_and_the_rest_begi
     agent.open().await;
     desk.offline(agent).await;
     let lost = |begin| BeginSession { spool: spool(2), ..begin };
+    let cut = desk.online_as(vec![], lost).await;
+    assert!(cut.spool_lost);
+    desk.offline(cut).await;
+    // `welcome` did not arrive, as far as anybody knows: it is said again, and nothing is sent before it is heard.
     let mut agent = desk.online_as(vec![], lost).await;
+    assert!(agent.spool_lost);
+    assert_eq!(desk.job(label.id).await.state, State::Sending);
+    desk.tell(agent.epoch, What::Reconciled).await;
     let shown = desk.until(label.id, State::Uncertain).await;
     assert_eq!(shown.reason.unwrap().code, "spool-lost");
-    let again = loop {
-        if let SessionCommand::Open(open) = agent.next().await {
-            break open;
-        }
-    };
+    let again = agent.open().await;
     assert_eq!((again.open.job, again.open.attempt), (large.id, Attempt(2)));
     let row = desk.house.store.agent(desk.house.account, desk.house.agent).await.unwrap().unwrap();
     assert!(!row.spool_lost, "sorted out before anything new was sent");
+    desk.offline(agent).await;
+    assert!(!desk.online_as(vec![], lost).await.spool_lost);
+}
+
+#[tokio::test]
+async fn what_a_lost_spool_s_ledger_still_knows_counts() {
+    let mut desk = Desk::new().await;
+    let mut agent = desk.online(vec![]).await;
+    let label = desk.label(|_| {}).await;
+    let open = agent.open().await;
+    desk.offline(agent).await;
+    let lost = |begin| BeginSession { spool: spool(2), ..begin };
+    let mut agent = desk.online_as(vec![], lost).await;
+    desk.acked(&mut agent, &open, 3, completed()).await;
+    desk.tell(agent.epoch, What::Reconciled).await;
+    let next = desk.label(|_| {}).await;
+    assert_eq!(agent.open().await.open.job, next.id);
+    assert_eq!(desk.job(label.id).await.state, State::Completed);
+}
+
+#[tokio::test]
+async fn a_store_that_is_restored_and_a_spool_that_looks_lost_repeat_the_ledger_first() {
+    let mut desk = Desk::new().await;
+    let job = desk.label(|_| {}).await;
+    let both = |begin| BeginSession { spool: spool(2), facts_acked: 9, ..begin };
+    let mut agent = desk.online_as(vec![], both).await;
+    assert!(agent.spool_lost);
+    let message = inkwire_protocol::message::FactMessage {
+        job: job.id,
+        attempt: FIRST,
+        fact_seq: inkwire_protocol::ids::FactSeq(3),
+        ledger_seq: 20,
+        at_ms: 0,
+        fact: completed(),
+    };
+    desk.tell(agent.epoch, What::Fact(Box::new(message))).await;
+    assert!(matches!(agent.next().await, SessionCommand::FactAck { facts_acked: 10, .. }));
+    desk.tell(agent.epoch, What::Reconciled).await;
+    desk.tell(agent.epoch, What::Reconciled).await;
+    let next = desk.label(|_| {}).await;
+    assert_eq!(agent.open().await.open.job, next.id, "and not the one that is done");
+    assert_eq!(desk.job(job.id).await.state, State::Completed);
+}
+
+#[tokio::test]
+async fn a_session_of_the_store_before_it_was_restored_gets_nothing() {
+    let mut desk = Desk::new().await;
+    let mut old = desk.online(vec![]).await;
+    desk.house.add_agent(1, 2).await;
+    let knows_more = BeginSession { facts_acked: 3, ..hello(agent_id(2), 1) };
+    assert!(desk.house.started(knows_more).await.store_restored);
+    let job = desk.label(|_| {}).await;
+    desk.tell(old.epoch, What::Reconciled).await;
+    desk.offline_and_wait(&mut old).await;
+    let mut agent = desk.online(vec![]).await;
+    assert!(agent.is_idle());
+    desk.tell(agent.epoch, What::Reconciled).await;
+    assert_eq!(agent.open().await.open.job, job.id);
 }
 
 #[tokio::test]
