@@ -8,15 +8,16 @@ use inkwire_protocol::ids::{AgentId, Attempt, Epoch, JobId, PrinterId};
 use inkwire_protocol::job::{Event, State};
 use inkwire_protocol::limits::MAX_OPEN_TRANSFERS;
 use inkwire_protocol::message::{FactMessage, RefuseReason};
+use serde_json::{Value, json};
 
 use super::dispatcher::{Dispatcher, Live};
 use super::input::{Done, Input, Mark, Wish};
 use super::line::{HEADS, Line};
 use super::rules::{self, Verdict};
 use super::transition::Note;
-use super::views::{AgentView, Progress};
+use super::views::{self, AgentView, Progress};
 use crate::clock::now_ms;
-use crate::sessions::link::{Online, SessionCommand, SessionEvent, What};
+use crate::sessions::link::{Cut, Online, Sent, SessionCommand, SessionEvent, What};
 use crate::store::{Change, JobRow, PrinterRow};
 
 /// Commands that wait for a session that does not read: acks of facts and opens of every transfer it may have, and some.
@@ -40,7 +41,8 @@ impl Dispatcher {
                     Input::of_attempt(attempt, vec![Event::Permit { attempt }], Note::default()),
                 );
             }
-            What::Received { job, attempt, bytes } => {
+            What::Received { job, attempt, bytes, sent } => {
+                self.note_sent(job, attempt, sent);
                 self.note_progress(job, attempt, |progress| progress.received_bytes = bytes);
             }
             What::Delivered { job, attempt, bytes } => {
@@ -53,10 +55,7 @@ impl Dispatcher {
                 tracing::error!(%job, error, "a document cannot be delivered");
                 self.of_agent(agent, job, Input { wish: Wish::SourceFailed { attempt, error }, reply: None });
             }
-            What::Reconciled => {
-                let store_epoch = self.store.store_epoch();
-                self.mark(agent, epoch, Mark::Reconciled, Change::Reconciled { agent, store_epoch });
-            }
+            What::Reconciled => self.reconciled(agent, epoch),
             What::Printers(printers) => {
                 tracing::debug!(%agent, printers = printers.len(), "printers changed");
                 let store = Arc::clone(&self.store);
@@ -65,8 +64,9 @@ impl Dispatcher {
                 });
             }
             What::Silent(silent) => self.views.with_agent(agent, |view| view.silent = silent),
-            What::Offline { reason } => {
+            What::Offline { reason, cut } => {
                 tracing::debug!(%agent, reason = reason.name(), "its jobs wait");
+                self.cut(agent, reason, cut);
                 self.offline(agent);
             }
         }
@@ -86,6 +86,10 @@ impl Dispatcher {
             loading: true,
             reconciling: online.reconciling,
             spool_lost: online.spool_lost,
+            said_reconciled: false,
+            taken_up: false,
+            store_epoch: online.store_epoch,
+            observed: online.observed,
             held,
             losing: HashSet::new(),
             lines: HashMap::new(),
@@ -98,6 +102,43 @@ impl Dispatcher {
                 async { Ok((store.agent_open_jobs(agent).await?, store.agent_printers(agent).await?)) };
             Done::Open { agent, epoch, found: found.await }
         });
+    }
+
+    /// Its link is gone: what was being sent says so, and waits in its state.
+    fn cut(&mut self, agent: AgentId, reason: CloseCode, cut: Vec<Cut>) {
+        for Cut { job, attempt, sent } in cut {
+            self.note_sent(job, attempt, sent);
+        }
+        let sending = |row: &&JobRow| row.job.agent == agent && row.job.state == State::Sending;
+        let rows: Vec<JobRow> =
+            self.jobs.values().filter_map(|entry| entry.row.as_ref()).filter(sending).cloned().collect();
+        for row in rows {
+            let why = views::link_lost();
+            let Value::Object(data) = json!({ "close": reason.name() }) else { continue };
+            let note = Note::telling("job.cut", Some(why), data);
+            self.input_to(row.clone(), Input::of_attempt(row.job.attempt, vec![], note));
+        }
+    }
+
+    fn note_sent(&mut self, job: JobId, attempt: Attempt, sent: Sent) {
+        if let Some(tally) = self.tallies.get_mut(&job).filter(|tally| tally.attempt == attempt) {
+            tally.note(sent);
+        }
+    }
+
+    /// A transfer that was cut goes on: told once, with what the cut has cost.
+    fn tell_resumed(&mut self, row: &JobRow, next_seq: u32) {
+        let Some(live) = self.agents.get(&row.job.agent) else { return };
+        let tally = self.tallies.get(&row.job.id).filter(|tally| tally.attempt == row.job.attempt);
+        let data = json!({
+            "next_seq": next_seq,
+            "sent_twice": tally.map_or(0, |tally| tally.again_from(next_seq)),
+            "endpoint": live.observed,
+            "epoch": live.epoch,
+        });
+        let Value::Object(data) = data else { return };
+        let note = Note::telling("job.resumed", None, data);
+        self.input_to(row.clone(), Input::of_attempt(row.job.attempt, vec![], note));
     }
 
     fn offline(&mut self, agent: AgentId) {
@@ -122,7 +163,6 @@ impl Dispatcher {
     ) {
         let Some(live) = self.agents.get_mut(&agent).filter(|live| live.epoch == epoch) else { return };
         live.loading = false;
-        let lost = live.spool_lost;
         self.set_printers(agent, printers);
         // What memory holds is newer than what was read, while its commit is on its way.
         let rows: Vec<JobRow> = rows
@@ -138,6 +178,33 @@ impl Dispatcher {
                 line.note(row);
             }
         }
+        self.take_up(agent);
+    }
+
+    /// The agent's ledger was repeated, as far as it had to be. It says so in every session.
+    fn reconciled(&mut self, agent: AgentId, epoch: Epoch) {
+        let Some(live) = self.agents.get_mut(&agent) else { return };
+        live.said_reconciled = true;
+        if live.reconciling {
+            let store_epoch = live.store_epoch;
+            self.mark(agent, epoch, Mark::Reconciled, Change::Reconciled { agent, store_epoch });
+        } else {
+            self.take_up(agent);
+        }
+    }
+
+    /// An agent's jobs go on, once in a session, when all that must be known before is known. Where its spool was lost they are told
+    /// so, after every outcome that its ledger still knows.
+    fn take_up(&mut self, agent: AgentId) {
+        let Some(live) = self.agents.get_mut(&agent) else { return };
+        if live.loading || live.reconciling || live.taken_up || (live.spool_lost && !live.said_reconciled) {
+            return;
+        }
+        live.taken_up = true;
+        let lost = live.spool_lost;
+        let theirs = |row: &&JobRow| row.job.agent == agent && row.job.state != State::Pending;
+        let rows: Vec<JobRow> =
+            self.jobs.values().filter_map(|entry| entry.row.as_ref()).filter(theirs).cloned().collect();
         if lost {
             self.lose_spool(agent, rows);
         } else {
@@ -179,11 +246,13 @@ impl Dispatcher {
             let Some(live) = self.agents.get(&agent) else { return };
             let (job, attempt) = (row.job.id, row.job.attempt);
             let held = live.held.get(&(job, attempt)).filter(|held| held.packet_bytes == row.packet_bytes);
-            match held.map(|held| held.next_seq) {
-                Some(next_seq) if rules::is_arriving(&row.job) => self.open(row, next_seq),
-                // A store from a backup may be behind the ledger: it is compared first.
-                None if row.job.state == State::Sending && !live.reconciling => self.open(row, 0),
-                Some(_) | None => {}
+            let next_seq = match held {
+                Some(held) => rules::is_arriving(&row.job).then_some(held.next_seq),
+                None => (row.job.state == State::Sending).then_some(0),
+            };
+            if let Some(next_seq) = next_seq {
+                self.tell_resumed(row, next_seq);
+                self.open(row, next_seq);
             }
             if let Some(request) = row.job.request {
                 self.tell(agent, SessionCommand::Request { job, attempt, request });
@@ -213,23 +282,11 @@ impl Dispatcher {
     pub(super) fn marked(&mut self, agent: AgentId, epoch: Epoch, mark: Mark) {
         let Some(live) = self.agents.get_mut(&agent).filter(|live| live.epoch == epoch) else { return };
         match mark {
-            Mark::Reconciled if live.reconciling => {
+            Mark::Reconciled => {
                 live.reconciling = false;
                 self.views.with_agent(agent, |view| view.reconciling = false);
-                let held: HashSet<_> = live.held.keys().copied().collect();
-                let unlisted: Vec<JobRow> = self
-                    .jobs
-                    .values()
-                    .filter_map(|entry| entry.row.as_ref())
-                    .filter(|row| row.job.agent == agent && row.job.state == State::Sending)
-                    .filter(|row| !held.contains(&(row.job.id, row.job.attempt)))
-                    .cloned()
-                    .collect();
-                for row in unlisted {
-                    self.open(&row, 0);
-                }
+                self.take_up(agent);
             }
-            Mark::Reconciled => {}
             Mark::SpoolLossHandled => live.spool_lost = false,
         }
         self.dispatch_all(agent);
@@ -299,6 +356,13 @@ impl Dispatcher {
     ) {
         let (events, reason) = match rules::on_refusal(reason, detail) {
             Verdict::FactsFollow => return,
+            Verdict::EarlierFirst(reason) => {
+                if let Some(entry) = self.jobs.get_mut(&job) {
+                    entry.waits_for_earlier = Some(attempt);
+                }
+                let note = Note { reason: Some(reason), ..Note::default() };
+                return self.of_agent(agent, job, Input::of_attempt(attempt, vec![], note));
+            }
             Verdict::Later(reason) => (vec![Event::Refused { attempt }], reason),
             Verdict::Never(reason) => (vec![Event::Refused { attempt }, Event::Abort], reason),
         };
@@ -333,20 +397,23 @@ impl Dispatcher {
     pub(super) fn dispatch(&mut self, agent: AgentId, printer: PrinterId) {
         loop {
             let Some(live) = self.agents.get_mut(&agent) else { return };
-            if live.loading || live.reconciling || live.spool_lost {
+            if live.loading || live.reconciling || live.spool_lost || live.is_of_old_store(&self.store) {
                 return;
             }
             let epoch = live.epoch;
             let Some(line) = live.lines.get_mut(&printer) else { return };
-            if !line.present || line.not_before_ms > now_ms() {
+            if !line.present {
                 return;
+            }
+            if line.not_before_ms > now_ms() {
+                return self.set_full(agent, printer, true);
             }
             let Some(job) = line.head() else {
                 if line.wants_refill() {
                     line.loading = true;
                     self.refill(agent, epoch, printer);
                 }
-                return;
+                return self.set_full(agent, printer, false);
             };
             let row = self.jobs.get(&job).and_then(|entry| entry.row.as_ref());
             let Some(row) = row.filter(|row| row.job.state == State::Pending) else {
@@ -354,12 +421,23 @@ impl Dispatcher {
                 continue;
             };
             if !line.admits(row.job.bytes) {
-                return;
+                return self.set_full(agent, printer, true);
             }
             line.reserve(job, row.job.bytes);
             line.pop();
             let row = row.clone();
             self.input_to(row, Input { wish: Wish::Send, reply: None });
+        }
+    }
+
+    /// Whether jobs of this printer wait for others; shown as their reason.
+    fn set_full(&mut self, agent: AgentId, printer: PrinterId, full: bool) {
+        let Some(line) = self.line(agent, printer) else { return };
+        if std::mem::replace(&mut line.full, full) != full {
+            self.views.with_agent(agent, |view| match full {
+                true => drop(view.full.insert(printer)),
+                false => drop(view.full.remove(&printer)),
+            });
         }
     }
 

@@ -5,6 +5,7 @@
 //! the store gathers them.
 
 use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use inkwire_protocol::app::{JobProgress, ProblemKind};
-use inkwire_protocol::ids::{AccountId, AgentId, Attempt, Epoch, JobId, PrinterId};
+use inkwire_protocol::ids::{AccountId, AgentId, Attempt, Epoch, JobId, PrinterId, StoreEpoch};
 use inkwire_protocol::job::{Decision, Event, State};
 use inkwire_protocol::message::HeldTransfer;
 use tokio::sync::{broadcast, mpsc};
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use super::input::{Command, Done, Input, Many};
 use super::line::Line;
 use super::rules;
+use super::tally::Tally;
 use super::transition::Note;
 use super::views::Views;
 use crate::clock::now_ms;
@@ -41,6 +43,8 @@ pub(super) struct Entry {
     pub(super) source: Option<Arc<Source>>,
     /// Where its transfer begins once the source is at hand.
     pub(super) next_seq: u32,
+    /// The attempt that was refused because an earlier one is with the device.
+    pub(super) waits_for_earlier: Option<Attempt>,
     /// Its commit, or a look into the store, is on its way.
     pub(super) busy: bool,
     pub(super) waiting: VecDeque<Input>,
@@ -57,11 +61,25 @@ pub(super) struct Live {
     pub(super) loading: bool,
     pub(super) reconciling: bool,
     pub(super) spool_lost: bool,
+    /// It has said `reconciled`: every fact that it had to repeat was heard.
+    pub(super) said_reconciled: bool,
+    /// Its jobs go on.
+    pub(super) taken_up: bool,
+    /// The incarnation of the store that it was told.
+    pub(super) store_epoch: StoreEpoch,
+    pub(super) observed: SocketAddr,
     /// What it holds partly, until its jobs are loaded.
     pub(super) held: HashMap<(JobId, Attempt), HeldTransfer>,
     /// Jobs that still have to be told that its spool was lost.
     pub(super) losing: std::collections::HashSet<JobId>,
     pub(super) lines: HashMap<PrinterId, Line>,
+}
+
+impl Live {
+    /// The store turned out to be a restored copy after this session had begun. It is about to be closed; nothing is sent on it.
+    pub(super) fn is_of_old_store(&self, store: &SharedStore) -> bool {
+        self.store_epoch != store.store_epoch()
+    }
 }
 
 pub(super) struct Dispatcher {
@@ -72,6 +90,8 @@ pub(super) struct Dispatcher {
     pub(super) agents: HashMap<AgentId, Live>,
     pub(super) jobs: HashMap<JobId, Entry>,
     pub(super) work: FuturesUnordered<BoxFuture<'static, Done>>,
+    /// Packets of what is being sent, also while its agent is away.
+    pub(super) tallies: HashMap<JobId, Tally>,
     pub(super) next_expiry_ms: Option<u64>,
     pub(super) expiring: bool,
 }

@@ -62,8 +62,8 @@ pub(crate) struct JobsStart {
 #[derive(Debug)]
 pub(crate) struct Created {
     pub(crate) answer: JobCreated,
-    /// Where the document goes, if it is still to come.
-    pub(crate) upload: Option<Upload>,
+    /// The document is still to come: [`Jobs::resume_upload`] takes it.
+    pub(crate) wants_document: bool,
 }
 
 impl Jobs {
@@ -94,6 +94,7 @@ impl Jobs {
             agents: HashMap::new(),
             jobs: HashMap::new(),
             work: FuturesUnordered::new(),
+            tallies: HashMap::new(),
             next_expiry_ms: None,
             expiring: false,
         };
@@ -138,16 +139,16 @@ impl Jobs {
         match self.store.commit(vec![Change::CreateJob(Box::new(new))]).await {
             Ok(outcomes) => {
                 let row = job_of(outcomes)?;
-                let upload = self.upload_of(&row).await?;
+                let wants_document = row.job.state == State::Incoming;
                 let made = Command::Made { row: Box::new(row.clone()), source };
                 self.commands.send(made).await.map_err(|_| draining())?;
                 let answer = JobCreated { job: self.present(row), duplicate: false, upload: None };
-                Ok(Created { answer, upload })
+                Ok(Created { answer, wants_document })
             }
             Err(CommitError::Duplicate(row)) => {
-                let upload = self.upload_of(&row).await?;
+                let wants_document = row.job.state == State::Incoming;
                 let answer = JobCreated { job: self.present(*row), duplicate: true, upload: None };
-                Ok(Created { answer, upload })
+                Ok(Created { answer, wants_document })
             }
             Err(CommitError::OtherRequest(job)) => {
                 let detail = format!("the key made job {job} from another request; use a new key");

@@ -16,6 +16,7 @@ mod moves;
 mod retention;
 mod rules;
 mod submission;
+mod tally;
 #[cfg(test)]
 mod tests;
 mod transition;

@@ -6,10 +6,12 @@ use inkwire_protocol::app::ProblemKind;
 use inkwire_protocol::ids::{AgentId, JobId};
 use inkwire_protocol::job::{Event, Ignored, State};
 use inkwire_protocol::message::{Fact, FactMessage, Open};
+use inkwire_protocol::transfer::Layout;
 
 use super::dispatcher::{Dispatcher, answer, by_policy};
 use super::input::{Done, Effect, Input, Wish};
 use super::rules;
+use super::tally::Tally;
 use super::transition::{Moved, Note, advance};
 use crate::clock::now_ms;
 use crate::sessions::link::{OpenTransfer, SessionCommand};
@@ -46,10 +48,13 @@ impl Dispatcher {
                 (vec![event], Note::because("document-unreadable", error))
             }
             Wish::Fact { agent, .. } if row.job.agent != *agent => (vec![], Note::default()),
-            Wish::Fact { message, .. } => on_fact(row, message),
+            Wish::Fact { message, .. } => self.on_fact(row, message),
         };
         let now = now_ms();
         let moved = match (events.is_empty(), &input.wish) {
+            (true, Wish::Do { .. }) if note.is_telling() && rules::is_arriving(&row.job) => {
+                advance(row, &[], &note, now)
+            }
             (true, _) => Moved::Ignored(Ignored::NotNow),
             (false, Wish::Fact { message, .. })
                 if row.last_fact >= Some((message.attempt, message.fact_seq)) =>
@@ -246,6 +251,9 @@ impl Dispatcher {
         if job.state.is_terminal() || job.attempt != was.attempt {
             self.views.forget(id);
         }
+        if job.state != State::Sending {
+            self.tallies.remove(&id);
+        }
         self.dispatch(agent, job.printer);
     }
 
@@ -281,6 +289,9 @@ impl Dispatcher {
     /// Opens the attempt's transfer on the agent's session. Where the document is not at hand it is looked for first.
     pub(super) fn open(&mut self, row: &JobRow, next_seq: u32) {
         let id = row.job.id;
+        if self.agents.get(&row.job.agent).is_none_or(|live| live.is_of_old_store(&self.store)) {
+            return;
+        }
         let source = self.jobs.get(&id).and_then(|entry| entry.source.clone());
         let (Some(source), Some(sha256)) = (source, row.job.sha256) else {
             self.jobs.entry(id).or_default().next_seq = next_seq;
@@ -309,8 +320,35 @@ impl Dispatcher {
             accepted_ms: job.accepted_ms.unwrap_or(job.created_ms),
             expires_ms: Some(job.expires_ms),
         };
+        let tally = self.tallies.entry(id).or_insert_with(|| Tally::new(job.attempt, next_seq));
+        if tally.attempt != job.attempt {
+            *tally = Tally::new(job.attempt, next_seq);
+        }
+        tally.begin(next_seq);
         let transfer = OpenTransfer { open, source, permitted: job.may_print };
         self.tell(job.agent, SessionCommand::Open(Box::new(transfer)));
+    }
+
+    /// A fact as events. Damaged too often ends the job; the outcome of an earlier attempt counts where the present one waits for it.
+    fn on_fact(&self, row: &JobRow, message: &FactMessage) -> (Vec<Event>, Note) {
+        let (now, kind) = (row.job.attempt, message.fact.kind());
+        let mut note = Note::of(message);
+        let waits = self.jobs.get(&row.job.id).and_then(|entry| entry.waits_for_earlier);
+        if message.attempt < now && waits == Some(now) {
+            return (rules::on_earlier(kind, now).into_iter().collect(), note);
+        }
+        let mut events = vec![Event::Fact { attempt: message.attempt, kind }];
+        if matches!(message.fact, Fact::Corrupt { .. }) && row.corrupt + 1 >= rules::CORRUPT_AT_MOST {
+            events.push(Event::Abort);
+        }
+        if matches!(message.fact, Fact::Spooled)
+            && let Some(tally) =
+                self.tallies.get(&row.job.id).filter(|tally| tally.attempt == message.attempt)
+            && let Ok(layout) = Layout::new(row.job.bytes, row.packet_bytes)
+        {
+            note.data.extend(tally.summary(layout.packets()));
+        }
+        (events, note)
     }
 }
 
@@ -322,13 +360,4 @@ fn accept(agent: AgentId, message: &FactMessage) -> AcceptFact {
         fact_seq: message.fact_seq,
         ledger_seq: message.ledger_seq,
     }
-}
-
-/// A fact as events: damaged too often ends the job.
-fn on_fact(row: &JobRow, message: &FactMessage) -> (Vec<Event>, Note) {
-    let mut events = vec![Event::Fact { attempt: message.attempt, kind: message.fact.kind() }];
-    if matches!(message.fact, Fact::Corrupt { .. }) && row.corrupt + 1 >= rules::CORRUPT_AT_MOST {
-        events.push(Event::Abort);
-    }
-    (events, Note::of(message))
 }

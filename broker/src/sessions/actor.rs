@@ -74,10 +74,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
     /// Lives until the end, then tells everybody.
     pub(super) async fn run(mut self) {
         let ending = self.serve().await;
-        // From here on nothing that arrives changes anything.
+        // From here on nothing that arrives changes anything. A successor is welcomed after `stopped`: the jobs hear of this
+        // end before, if they keep up.
+        let what = What::Offline { reason: ending.code, cut: self.outbound.cut() };
+        let event = SessionEvent { agent: self.agent, epoch: self.epoch, what };
+        let late = self.sessions.events.try_send(event).err();
         self.live.stopped.cancel();
         self.sessions.registry.leave(self.agent, self.epoch);
-        Box::pin(self.finish(ending)).await;
+        Box::pin(self.finish(ending, late)).await;
     }
 
     async fn serve(&mut self) -> Ending {
@@ -257,7 +261,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
         }
     }
 
-    async fn finish(mut self, ending: Ending) {
+    async fn finish(mut self, ending: Ending, late: Option<TrySendError<SessionEvent>>) {
         let code = ending.code;
         self.sessions.counters.closed(code);
         if counters::is_violation(code) {
@@ -269,9 +273,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
         } else {
             tracing::info!(code = code.name(), detail = ending.detail.as_ref(), "session ended");
         }
-        let event =
-            SessionEvent { agent: self.agent, epoch: self.epoch, what: What::Offline { reason: code } };
-        if self.sessions.events.send(event).await.is_err() {
+        if let Some(TrySendError::Full(event) | TrySendError::Closed(event)) = late
+            && self.sessions.events.send(event).await.is_err()
+        {
             tracing::debug!("the jobs have stopped before the session");
         }
         let end = Change::EndSession {
@@ -286,5 +290,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
         if let Err(error) = committed {
             tracing::warn!(%error, "the end of the session could not be stored");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::listen::Io;
+
+    fn size_of_future<A, F: Future>(_: impl Fn(A) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// Ten thousand idle agents are ten thousand times this.
+    #[test]
+    fn a_session_s_task_is_small() {
+        let task = size_of_future(Actor::<Io>::run);
+        let parts = [size_of::<Actor<Io>>(), size_of::<Socket<Io>>(), size_of::<Io>(), size_of::<Live>()];
+        println!("task {task}, actor, socket, io, live {parts:?}, command {}", size_of::<SessionCommand>());
+        assert!(task <= 8 * 1024, "{task} bytes");
+        assert!(size_of::<SessionCommand>() <= 48);
     }
 }

@@ -105,6 +105,10 @@ where
         Entered::Late => return Err(Ending::of(CloseCode::Superseded)),
         Entered::Live { replaced } => supersede(replaced).await,
     }
+    if sessions.store.store_epoch() != started.store_epoch {
+        // Whoever found out that the store was restored may have looked before this one was there.
+        handle.live.end_with(CloseCode::Draining);
+    }
     if sessions.closing.is_cancelled() {
         // Whoever closes all sessions may have looked before this one was there.
         handle.live.end_with(CloseCode::Draining);
@@ -191,7 +195,13 @@ async fn commit(
         }
     };
     match begun {
-        Begun::Started(started) => Ok(started),
+        Begun::Started(started) => {
+            if started.store_restored {
+                tracing::warn!(%agent, "the store was restored from a backup: every other session begins anew");
+                sessions.send_back(agent);
+            }
+            Ok(started)
+        }
         Begun::Replayed => Err(Ending::new(CloseCode::Superseded, "a newer dial was faster")),
         Begun::Revoked => Err(Ending::of(CloseCode::Revoked)),
         Begun::Clone => {
@@ -255,6 +265,8 @@ where
         held: hello.transfers,
         spool_lost: new.started.spool_lost,
         reconciling: new.started.reconciling,
+        store_epoch: new.started.store_epoch,
+        observed: new.handle.observed,
         printers: hello.printers,
     };
     let event =

@@ -4,10 +4,11 @@
 //! A full event channel stops the reading of the socket (acks and facts are never dropped). A full command channel
 //! closes the session as slow: it comes back and the jobs are taken up again from the store.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use inkwire_protocol::close::CloseCode;
-use inkwire_protocol::ids::{AgentId, Attempt, Epoch, FactSeq, JobId};
+use inkwire_protocol::ids::{AgentId, Attempt, Epoch, FactSeq, JobId, StoreEpoch};
 use inkwire_protocol::job::Request;
 use inkwire_protocol::message::{FactMessage, HeldTransfer, Open, RefuseReason};
 use inkwire_protocol::printer::PrinterInfo;
@@ -33,7 +34,7 @@ pub(crate) enum What {
     /// The last packet of a transfer is due soon and needs the permit.
     PermitWanted { job: JobId, attempt: Attempt },
     /// More is durable at the agent. Only progress: may be late, is repeated.
-    Received { job: JobId, attempt: Attempt, bytes: u64 },
+    Received { job: JobId, attempt: Attempt, bytes: u64, sent: Sent },
     /// The agent does not take the transfer.
     Refused { job: JobId, attempt: Attempt, reason: RefuseReason, detail: Option<String> },
     /// The document could not be read, or is not what was accepted: the transfer was dropped.
@@ -48,8 +49,25 @@ pub(crate) enum What {
     Printers(Vec<PrinterInfo>),
     /// No byte was read for too long although the agent owes an answer (`true`), or it is back (`false`).
     Silent(bool),
-    /// It has ended.
-    Offline { reason: CloseCode },
+    /// It has ended; how far each transfer had come that was open.
+    Offline { reason: CloseCode, cut: Vec<Cut> },
+}
+
+/// What one session sent of a document: the packets from `first` up to, and without, `next`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Sent {
+    pub(crate) first: u32,
+    pub(crate) next: u32,
+    /// The most packets that the agent let be on their way.
+    pub(crate) window: u32,
+}
+
+/// A transfer that was cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cut {
+    pub(crate) job: JobId,
+    pub(crate) attempt: Attempt,
+    pub(crate) sent: Sent,
 }
 
 /// How a session began.
@@ -63,6 +81,10 @@ pub(crate) struct Online {
     pub(crate) spool_lost: bool,
     /// The agent will repeat its ledger: dispatch nothing new before `Reconciled`.
     pub(crate) reconciling: bool,
+    /// The incarnation of the store that `welcome` named.
+    pub(crate) store_epoch: StoreEpoch,
+    /// Where the broker sees the agent.
+    pub(crate) observed: SocketAddr,
     /// Its printers.
     pub(crate) printers: Vec<PrinterInfo>,
 }

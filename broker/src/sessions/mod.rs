@@ -72,6 +72,19 @@ impl Sessions {
         }
     }
 
+    /// Sends every session but this agent's back, each after another time: their ledgers are compared with the store before
+    /// anything is sent to them.
+    pub(crate) fn send_back(&self, but: AgentId) {
+        self.announce_drain();
+        for (_, handle) in self.registry.all().into_iter().filter(|(agent, _)| *agent != but) {
+            let detail = "the broker's store was restored: come back and repeat your ledger";
+            let close = SessionCommand::Close { code: CloseCode::Draining, detail };
+            if handle.commands.try_send(close).is_err() {
+                handle.live.end_with(CloseCode::Draining);
+            }
+        }
+    }
+
     /// Closes every session.
     pub(crate) fn end_all(&self, code: CloseCode) {
         for (_, handle) in self.registry.all() {

@@ -6,11 +6,11 @@
 use std::sync::Arc;
 
 use inkwire_protocol::ids::{Attempt, JobId, PrinterNumber, TransferId};
-use inkwire_protocol::limits::MAX_OPEN_TRANSFERS;
+use inkwire_protocol::limits::{INITIAL_CREDIT_BYTES, MAX_OPEN_TRANSFERS, MAX_WINDOW_BYTES};
 use inkwire_protocol::message::{Ack, BlockedReason, Open, Refuse};
 use inkwire_protocol::transfer::{AckEffect, Layout, LayoutError, Plan, Sender, Slice, Violation};
 
-use super::link::OpenTransfer;
+use super::link::{Cut, OpenTransfer, Sent};
 use crate::documents::Source;
 use crate::limits::PERMIT_AHEAD_PACKETS;
 
@@ -35,6 +35,15 @@ struct Transfer {
     source: Arc<Source>,
     permit_asked: bool,
     blocked: bool,
+    /// The largest credit so far, in packets.
+    window: u32,
+}
+
+impl Transfer {
+    fn sent(&self) -> Sent {
+        let first = self.sender.first();
+        Sent { first, next: first + self.sender.sent_here(), window: self.window }
+    }
 }
 
 /// A transfer that cannot be opened.
@@ -70,6 +79,10 @@ pub(crate) struct Received {
     pub(crate) attempt: Attempt,
     /// Bytes durable at the agent.
     pub(crate) bytes: u64,
+    /// What was sent for it here.
+    pub(crate) sent: Sent,
+    /// Nothing more follows.
+    pub(crate) whole: bool,
 }
 
 impl Default for Outbound {
@@ -99,6 +112,7 @@ impl Outbound {
             source,
             permit_asked: false,
             blocked: false,
+            window: layout.packets_in(INITIAL_CREDIT_BYTES).min(layout.packets()),
         });
         Ok(open)
     }
@@ -169,16 +183,33 @@ impl Outbound {
         let Some(at) = self.position(ack.transfer)? else { return Ok(None) };
         let transfer = &mut self.transfers[at];
         let effect = transfer.sender.on_ack(ack.next_seq, ack.credit)?;
-        let bytes = transfer.sender.layout().bytes_below(transfer.sender.acked());
-        let received = Received { job: transfer.job, attempt: transfer.attempt, bytes };
-        Ok(match effect {
-            AckEffect::Stale => None,
-            AckEffect::Moved => Some(received),
-            AckEffect::Complete => {
-                self.end(at);
-                Some(received)
-            }
-        })
+        let layout = transfer.sender.layout();
+        transfer.window = transfer.window.max(ack.credit.min(layout.packets_in(MAX_WINDOW_BYTES)));
+        let bytes = layout.bytes_below(transfer.sender.acked());
+        let whole = effect == AckEffect::Complete;
+        let received =
+            Received { job: transfer.job, attempt: transfer.attempt, bytes, sent: transfer.sent(), whole };
+        if whole {
+            self.end(at);
+        }
+        Ok((effect != AckEffect::Stale).then_some(received))
+    }
+
+    /// The agent says that it has the whole document, which is as good as the last ack: the transfer ends, if it is still open.
+    pub(crate) fn spooled(&mut self, job: JobId, attempt: Attempt) -> Option<Received> {
+        let at = self.transfers.iter().position(|t| t.job == job && t.attempt == attempt)?;
+        let transfer = &self.transfers[at];
+        let bytes = transfer.sender.layout().bytes();
+        let received = Received { job, attempt, bytes, sent: transfer.sent(), whole: true };
+        self.end(at);
+        Some(received)
+    }
+
+    /// How far every transfer has come that is open.
+    pub(crate) fn cut(&self) -> Vec<Cut> {
+        let cut =
+            |transfer: &Transfer| Cut { job: transfer.job, attempt: transfer.attempt, sent: transfer.sent() };
+        self.transfers.iter().map(cut).collect()
     }
 
     /// The agent does not take a transfer; says whether it was open.

@@ -131,6 +131,8 @@ pub(crate) struct Started {
     pub(crate) spool_lost: bool,
     /// Its ledger must be repeated before anything new is dispatched.
     pub(crate) reconciling: bool,
+    /// This very `hello` has shown that the store was restored: no live session of the old incarnation may go on.
+    pub(crate) store_restored: bool,
 }
 
 /// An event to be logged; the store numbers it.

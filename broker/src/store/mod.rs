@@ -13,7 +13,6 @@ mod change;
 #[cfg(test)]
 pub(crate) mod fixtures;
 mod rows;
-mod session_rules;
 mod sqlite;
 #[cfg(test)]
 mod tests;

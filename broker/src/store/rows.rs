@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use inkwire_protocol::app::{Job, Scope};
 use inkwire_protocol::ids::{
-    AccountId, AgentId, Attempt, DocumentId, Epoch, EventOffset, FactSeq, InstanceId, KeyId, PrinterId,
-    Sha256Digest, SpoolId, StoreEpoch, UserId,
+    AccountId, AgentId, Attempt, DocumentId, Epoch, EventOffset, FactSeq, KeyId, PrinterId, Sha256Digest,
+    SpoolId, StoreEpoch, UserId,
 };
 use inkwire_protocol::job::Standing;
 use inkwire_protocol::printer::PrinterInfo;
+use inkwire_protocol::session::clone::Instances;
 
 /// A tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,8 +61,8 @@ pub(crate) struct AgentRow {
     pub(crate) epoch: Epoch,
     /// Digest of the session token that was handed out last.
     pub(crate) token: Option<Sha256Digest>,
-    /// The newest instance, and the one before it.
-    pub(crate) instances: Vec<InstanceId>,
+    /// Its last processes, so that two PCs with one identity are seen.
+    pub(crate) instances: Instances,
     pub(crate) spool: Option<SpoolId>,
     pub(crate) ledger_seq: u64,
     /// Facts of this agent that were taken in all.

@@ -153,3 +153,42 @@ async fn the_account_sees_sessions_printers_and_endpoints() {
     };
     tokio::time::timeout(crate::lab::LONG, seen).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_lost_spool_is_told_until_the_agent_has_heard_it() {
+    let lab = Lab::start().await;
+    let mut device = Device::enrolled(&lab).await;
+    let (_, first) = device.connect(&lab).await;
+    assert!(!first.spool_lost);
+    device.spool = inkwire_protocol::ids::SpoolId::from_uuid(Uuid::new_v4());
+    for _ in 0..2 {
+        let mut link = device.dial(&lab).await.unwrap();
+        link.say(&ToBroker::Hello(Box::new(device.hello())));
+        let ToAgent::Welcome(welcome) = link.receive().await else { panic!("no welcome") };
+        device.token = Some(welcome.session.clone());
+        assert!(welcome.spool_lost, "nobody knows whether it was heard");
+    }
+    let told_again = async {
+        // Says `reconciled` each time; what is committed on it is seen at the next dial.
+        while device.connect(&lab).await.1.spool_lost {}
+    };
+    tokio::time::timeout(crate::lab::LONG, told_again).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_restored_store_sends_every_other_session_back() {
+    let lab = Lab::start().await;
+    let (mut one, mut other) = (Device::enrolled(&lab).await, Device::enrolled(&lab).await);
+    let (mut old, before) = one.connect(&lab).await;
+    let mut link = other.dial(&lab).await.unwrap();
+    link.say(&ToBroker::Hello(Box::new(inkwire_protocol::message::Hello {
+        facts_acked: 7,
+        ..other.hello()
+    })));
+    let ToAgent::Welcome(welcome) = link.receive().await else { panic!("no welcome") };
+    assert_ne!(welcome.store_epoch, before.store_epoch);
+    assert_eq!(old.closed().await.code(), CloseCode::Draining);
+    let (_back, again) = one.connect(&lab).await;
+    assert_eq!(again.store_epoch, welcome.store_epoch);
+    report(&mut link, 1).await;
+}

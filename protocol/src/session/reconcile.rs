@@ -71,7 +71,8 @@ pub fn compare_spool(known: Option<SpoolMark>, now: SpoolMark) -> Spool {
 /// taken in. The store then takes a new [`StoreEpoch`], commits it before `welcome`, and dispatches nothing to any agent before
 /// its `reconciled`.
 ///
-/// Only the same spool can tell: the counts of a lost one ([`Spool::is_lost`]) begin anew or are old.
+/// Whatever became of the spool ([`Spool::is_lost`]): no spool counts more than a broker told it, and to a store from a
+/// backup a newer spool looks like a lost one.
 pub const fn store_was_restored(acked_at_agent: u64, acked_in_store: u64) -> bool {
     acked_at_agent > acked_in_store
 }

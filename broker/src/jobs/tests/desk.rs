@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use inkwire_protocol::app::{Content, Job, JobCreate};
+use inkwire_protocol::app::{Content, Event, Job, JobCreate};
 use inkwire_protocol::close::CloseCode;
 use inkwire_protocol::ids::{Attempt, Epoch, FactSeq, JobId, Sha256Digest};
 use inkwire_protocol::job::State;
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::documents::{Documents, Space};
 use crate::jobs::{Jobs, JobsStart};
-use crate::sessions::link::{Online, OpenTransfer, SessionCommand, SessionEvent, What};
+use crate::sessions::link::{Cut, Online, OpenTransfer, SessionCommand, SessionEvent, What};
 use crate::store::fixtures::{House, hello};
 use crate::store::{BeginSession, SharedStore, Store as _};
 
@@ -38,6 +38,7 @@ pub(super) struct Desk {
 /// The agent's end of a session.
 pub(super) struct Agent {
     pub(super) epoch: Epoch,
+    pub(super) spool_lost: bool,
     commands: mpsc::Receiver<SessionCommand>,
 }
 
@@ -88,14 +89,30 @@ impl Desk {
             held,
             spool_lost: started.spool_lost,
             reconciling: started.reconciling,
+            store_epoch: started.store_epoch,
+            observed: started.agent.observed_endpoint.unwrap(),
             printers: vec![],
         };
         self.tell(epoch, What::Online(Box::new(online))).await;
-        Agent { epoch, commands }
+        Agent { epoch, spool_lost: started.spool_lost, commands }
     }
 
     pub(super) async fn offline(&self, agent: Agent) {
-        self.tell(agent.epoch, What::Offline { reason: CloseCode::Silent }).await;
+        self.cut(agent, vec![]).await;
+    }
+
+    /// Its link is lost while these are on their way.
+    pub(super) async fn cut(&self, agent: Agent, cut: Vec<Cut>) {
+        self.tell(agent.epoch, What::Offline { reason: CloseCode::Silent, cut }).await;
+    }
+
+    /// The session ends; nothing was sent on it.
+    pub(super) async fn offline_and_wait(&self, agent: &mut Agent) {
+        self.tell(agent.epoch, What::Offline { reason: CloseCode::Draining, cut: vec![] }).await;
+        // The dispatcher drops its end of the commands when it has forgotten the session.
+        let end =
+            tokio::time::timeout(HANG, agent.commands.recv()).await.expect("the session is not forgotten");
+        assert!(end.is_none(), "{end:?}");
     }
 
     pub(super) async fn fact(&self, agent: &Agent, open: &OpenTransfer, seq: u32, fact: Fact) {
@@ -139,7 +156,8 @@ impl Desk {
         let created = self.jobs.create(self.house.account, request(&content)).await.unwrap();
         let job = created.answer.job;
         assert_eq!(job.state, State::Incoming);
-        let upload = created.upload.unwrap();
+        assert!(created.wants_document);
+        let upload = self.jobs.resume_upload(self.house.account, job.id).await.unwrap();
         let document = document();
         for seq in 0..upload.layout.packets() {
             let slice = upload.layout.slice(seq).unwrap();
@@ -171,6 +189,24 @@ impl Desk {
         match tokio::time::timeout(HANG, reached).await {
             Ok(job) => job,
             Err(_) => panic!("not {state}: {:?}", self.job(id).await),
+        }
+    }
+
+    /// Waits for an event of this kind about the job.
+    pub(super) async fn until_kind(&self, id: JobId, kind: &str) -> Event {
+        let mut wakeups = self.house.store.wakeups();
+        let seen = async {
+            loop {
+                let events = self.house.store.job_events(self.house.account, id).await.unwrap();
+                if let Some(event) = events.into_iter().rfind(|event| event.kind == kind) {
+                    return event;
+                }
+                wakeups.recv().await.unwrap();
+            }
+        };
+        match tokio::time::timeout(HANG, seen).await {
+            Ok(event) => event,
+            Err(_) => panic!("no {kind}: {:?}", self.kinds(id).await),
         }
     }
 

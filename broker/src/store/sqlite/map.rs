@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use inkwire_protocol::app::{EndpointChange, Job, Reason};
 use inkwire_protocol::ids::{
-    AccountId, AgentId, Attempt, DocumentId, Epoch, FactSeq, InstanceId, JobId, KeyId, PrinterId,
-    PrinterNumber, Sha256Digest, SpoolId, StoreEpoch, UserId,
+    AccountId, AgentId, Attempt, DocumentId, Epoch, FactSeq, JobId, KeyId, PrinterId, PrinterNumber,
+    Sha256Digest, SpoolId, StoreEpoch, UserId,
 };
 use inkwire_protocol::job::State;
 use inkwire_protocol::printer::{Delivery, JobOptions, OnUncertain, PrinterInfo};
@@ -94,10 +94,6 @@ pub(super) fn key(row: &Row<'_>) -> Result<KeyRow> {
     })
 }
 
-pub(super) fn instances(bytes: &[u8]) -> Vec<InstanceId> {
-    bytes.as_chunks::<16>().0.iter().map(|id| InstanceId::from_uuid(Uuid::from_bytes(*id))).collect()
-}
-
 pub(super) fn agent(row: &Row<'_>) -> Result<AgentRow> {
     Ok(AgentRow {
         id: AgentId::from_uuid(uuid(row, "id")?),
@@ -110,7 +106,7 @@ pub(super) fn agent(row: &Row<'_>) -> Result<AgentRow> {
         dial_n: row.get("dial_n")?,
         epoch: Epoch(row.get("epoch")?),
         token: digest_opt(row, "token")?,
-        instances: instances(&row.get::<_, Vec<u8>>("instances")?),
+        instances: from_json("instances", &row.get::<_, String>("instances")?)?,
         spool: row.get::<_, Option<Uuid>>("spool")?.map(SpoolId::from_uuid),
         ledger_seq: row.get("ledger_seq")?,
         facts_acked: row.get("facts_acked")?,

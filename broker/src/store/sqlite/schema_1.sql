@@ -58,7 +58,7 @@ CREATE TABLE agents (
     dial_n            INTEGER NOT NULL DEFAULT 0,
     epoch             INTEGER NOT NULL DEFAULT 0,
     token             BLOB,
-    instances         BLOB NOT NULL DEFAULT x'', -- 16 bytes each, newest first
+    instances         TEXT NOT NULL DEFAULT '[]', -- JSON, oldest first
     spool             BLOB,
     ledger_seq        INTEGER NOT NULL DEFAULT 0,
     facts_acked       INTEGER NOT NULL DEFAULT 0,

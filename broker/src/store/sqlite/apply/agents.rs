@@ -85,7 +85,7 @@ pub(super) fn release(
     pending: &mut Pending,
 ) -> Result<Outcome, Fail> {
     let rows = db
-        .prepare_cached("UPDATE agents SET clone = 0, instances = x'' WHERE id = ?1 AND account = ?2")?
+        .prepare_cached("UPDATE agents SET clone = 0, instances = '[]' WHERE id = ?1 AND account = ?2")?
         .execute(params![agent.uuid(), account.uuid()])?;
     if rows == 0 {
         return Err(CommitError::NotFound("agent").into());

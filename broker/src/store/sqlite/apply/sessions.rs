@@ -1,13 +1,14 @@
 //! Sessions begin and end.
 
 use inkwire_protocol::ids::{AccountId, AgentId, Epoch, StoreEpoch};
+use inkwire_protocol::session::clone::{Instances, Seen};
+use inkwire_protocol::session::reconcile::{SpoolMark, compare_spool, store_was_restored};
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 
-use super::super::incarnation;
 use super::super::writer::Pending;
+use super::super::{incarnation, map};
 use super::{Fail, agents, events};
-use crate::store::session_rules::{self as rules, Instance, Known, Said};
 use crate::store::{AgentRow, BeginSession, Begun, NewEvent, Outcome, Started};
 
 /// Applies every rule on a session's beginning, in one change.
@@ -20,29 +21,19 @@ pub(super) fn begin(db: &Connection, begin: &BeginSession, pending: &mut Pending
     if begin.dial_n <= before.dial_n {
         return begun(Begun::Replayed);
     }
-    let known = Known {
-        instances: &before.instances,
-        spool: before.spool,
-        ledger_seq: before.ledger_seq,
-        facts_acked: before.facts_acked,
-        reconciled: before.reconciled,
-    };
-    let said = Said {
-        instance: begin.instance,
-        spool: begin.spool,
-        ledger_seq: begin.ledger_seq,
-        facts_acked: begin.facts_acked,
-    };
-    let instances = match rules::instance(&known, said) {
-        Instance::Same if !before.clone => before.instances.clone(),
-        Instance::Restarted(instances) if !before.clone => instances,
-        Instance::Same | Instance::Restarted(_) | Instance::Clone => {
+    let mut instances = before.instances.clone();
+    match instances.see(begin.instance) {
+        Seen::First | Seen::Same | Seen::Restarted if !before.clone => {}
+        Seen::First | Seen::Same | Seen::Restarted | Seen::Clone { .. } => {
             quarantine(db, &before, begin, pending)?;
             return begun(Begun::Clone);
         }
-    };
+    }
     let mut log = Vec::new();
-    let store_epoch = if rules::store_restored(&known, said) {
+    // Whatever became of the spool: the count was given by this broker, so a larger one is of a later store. A spool that
+    // looks lost to an old store may be the newer one; its outcomes must be heard before anything is sent again.
+    let store_restored = store_was_restored(begin.facts_acked, before.facts_acked);
+    let store_epoch = if store_restored {
         let epoch = incarnation::renew(db)?;
         pending.store_epoch = Some(epoch);
         tracing::warn!(agent = %begin.agent, "an agent remembers more than this store: it was restored from a backup");
@@ -51,7 +42,9 @@ pub(super) fn begin(db: &Connection, begin: &BeginSession, pending: &mut Pending
     } else {
         incarnation::current(db)?
     };
-    let spool_lost = before.spool_lost || rules::spool_lost(&known, said);
+    let known = before.spool.map(|spool| SpoolMark { spool, ledger_seq: before.ledger_seq });
+    let now = SpoolMark { spool: begin.spool, ledger_seq: begin.ledger_seq };
+    let spool_lost = before.spool_lost || compare_spool(known, now).is_lost();
     let epoch = before.epoch.next();
     write(db, &before, begin, &instances, epoch, spool_lost)?;
     log.push(online(begin, epoch));
@@ -66,7 +59,9 @@ pub(super) fn begin(db: &Connection, begin: &BeginSession, pending: &mut Pending
     let agent = agents::find(db, begin.agent)?.unwrap_or_else(|| before.clone());
     begun(Begun::Started(Box::new(Started {
         resumed: begin.presented.is_some() && begin.presented == before.token,
-        reconciling: rules::reconciling(&known, store_epoch),
+        // The ledger has not been repeated for this incarnation of the store.
+        reconciling: before.reconciled != Some(store_epoch),
+        store_restored,
         agent,
         store_epoch,
         spool_lost,
@@ -97,11 +92,11 @@ fn write(
     db: &Connection,
     before: &AgentRow,
     begin: &BeginSession,
-    instances: &[inkwire_protocol::ids::InstanceId],
+    instances: &Instances,
     epoch: Epoch,
     spool_lost: bool,
 ) -> Result<(), Fail> {
-    let instances: Vec<u8> = instances.iter().flat_map(|id| *id.as_bytes()).collect();
+    let instances = map::json(instances)?;
     db.prepare_cached(
         "UPDATE agents SET dial_n = ?2, epoch = ?3, token = ?4, instances = ?5, spool = ?6, ledger_seq = ?7,
              facts_acked = max(facts_acked, ?8), spool_lost = ?9, hostname = ?10, os = ?11, version = ?12,
