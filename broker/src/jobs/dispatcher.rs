@@ -22,11 +22,13 @@ use tokio_util::sync::CancellationToken;
 use super::input::{Command, Done, Input, Many};
 use super::line::Line;
 use super::rules;
+use super::tally::Tally;
 use super::transition::Note;
 use super::views::Views;
 use crate::clock::now_ms;
 use crate::documents::{Documents, Source};
 use crate::sessions::link::{SessionCommand, SessionEvent};
+use crate::sessions::mailbox::Mailbox;
 use crate::store::{JobRow, SharedStore};
 
 /// Jobs that expire at once are taken in runs of this many.
@@ -42,6 +44,8 @@ pub(super) struct Entry {
     pub(super) source: Option<Arc<Source>>,
     /// Where its transfer begins once the source is at hand.
     pub(super) next_seq: u32,
+    /// The attempt that was refused because an earlier one is with the device.
+    pub(super) waits_for_earlier: Option<Attempt>,
     /// Its commit, or a look into the store, is on its way.
     pub(super) busy: bool,
     pub(super) waiting: VecDeque<Input>,
@@ -51,9 +55,9 @@ pub(super) struct Entry {
 #[derive(Debug)]
 pub(super) struct Live {
     pub(super) epoch: Epoch,
-    pub(super) commands: mpsc::Sender<SessionCommand>,
-    /// What found the session's queue full, in order.
-    pub(super) backlog: VecDeque<SessionCommand>,
+    pub(super) commands: Mailbox,
+    /// It does not take its commands, and is being ended.
+    pub(super) slow: bool,
     /// Its open jobs are not looked at yet.
     pub(super) loading: bool,
     pub(super) reconciling: bool,
@@ -87,6 +91,8 @@ pub(super) struct Dispatcher {
     pub(super) agents: HashMap<AgentId, Live>,
     pub(super) jobs: HashMap<JobId, Entry>,
     pub(super) work: FuturesUnordered<BoxFuture<'static, Done>>,
+    /// Packets of what is being sent, also while its agent is away.
+    pub(super) tallies: HashMap<JobId, Tally>,
     pub(super) next_expiry_ms: Option<u64>,
     pub(super) expiring: bool,
 }

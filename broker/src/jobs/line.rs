@@ -15,6 +15,8 @@ pub(super) const HEADS: usize = 2 * MAX_JOBS_AHEAD;
 #[derive(Debug)]
 pub(super) struct Line {
     pub(super) present: bool,
+    /// The first job of the queue has to wait for others.
+    pub(super) full: bool,
     /// Heads of the queue, in order.
     queue: BTreeMap<QueueKey, JobId>,
     /// Nothing pending but `queue` is in the store.
@@ -32,6 +34,7 @@ impl Line {
     pub(super) fn new(present: bool) -> Self {
         Self {
             present,
+            full: false,
             queue: BTreeMap::new(),
             complete: false,
             loading: false,

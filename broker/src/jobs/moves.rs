@@ -5,14 +5,15 @@ use std::sync::Arc;
 use inkwire_protocol::app::ProblemKind;
 use inkwire_protocol::ids::{AgentId, JobId};
 use inkwire_protocol::job::{Event, Ignored, State};
-use inkwire_protocol::message::{Fact, FactMessage, Open};
+use inkwire_protocol::message::{Fact, FactMessage};
+use inkwire_protocol::transfer::Layout;
 
-use super::dispatcher::{Dispatcher, answer, by_policy};
+use super::dispatcher::{Dispatcher, answer};
 use super::input::{Done, Effect, Input, Wish};
 use super::rules;
 use super::transition::{Moved, Note, advance};
 use crate::clock::now_ms;
-use crate::sessions::link::{OpenTransfer, SessionCommand};
+use crate::sessions::link::SessionCommand;
 use crate::store::{AcceptFact, Change, CommitError, JobRow, Outcome, UpdateJob};
 
 impl Dispatcher {
@@ -46,10 +47,13 @@ impl Dispatcher {
                 (vec![event], Note::because("document-unreadable", error))
             }
             Wish::Fact { agent, .. } if row.job.agent != *agent => (vec![], Note::default()),
-            Wish::Fact { message, .. } => on_fact(row, message),
+            Wish::Fact { message, .. } => self.on_fact(row, message),
         };
         let now = now_ms();
         let moved = match (events.is_empty(), &input.wish) {
+            (true, Wish::Do { .. }) if note.is_telling() && row.job.state == State::Sending => {
+                advance(row, &[], &note, now)
+            }
             (true, _) => Moved::Ignored(Ignored::NotNow),
             (false, Wish::Fact { message, .. })
                 if row.last_fact >= Some((message.attempt, message.fact_seq)) =>
@@ -203,66 +207,6 @@ impl Dispatcher {
         }
     }
 
-    /// What a committed move leads to.
-    fn follow(&mut self, before: &JobRow, after: &JobRow) {
-        let (was, job) = (&before.job, &after.job);
-        let (id, agent, attempt) = (job.id, job.agent, job.attempt);
-        if let Some(line) = self.line(agent, job.printer) {
-            line.note(after);
-            if was.state == State::Pending && job.state != State::Pending {
-                line.remove(before);
-            }
-            if matches!(job.state, State::Spooled | State::Printing | State::Completed) {
-                line.refusals = 0;
-            }
-        }
-        if was.state == State::Sending && job.state != State::Sending && !was.may_print {
-            let reason = "the broker took the job back";
-            self.tell(agent, SessionCommand::Drop { job: id, attempt: was.attempt, reason });
-        }
-        match job.state {
-            State::Sending if was.state != State::Sending => self.open(after, 0),
-            State::Sending if job.may_print && !was.may_print => {
-                self.tell(agent, SessionCommand::Permit { job: id, attempt });
-            }
-            State::Pending if was.state != State::Pending => self.enqueue_known(after),
-            State::Uncertain if was.state != State::Uncertain => self.decide_by_policy(after),
-            State::Incoming
-            | State::Pending
-            | State::Held
-            | State::Sending
-            | State::Spooled
-            | State::Printing
-            | State::Stopped
-            | State::Uncertain
-            | State::Completed
-            | State::Canceled
-            | State::Aborted
-            | State::Expired => {}
-        }
-        if let Some(request) = job.request.filter(|_| job.request != was.request) {
-            self.tell(agent, SessionCommand::Request { job: id, attempt, request });
-        }
-        if job.state.is_terminal() || job.attempt != was.attempt {
-            self.views.forget(id);
-        }
-        self.dispatch(agent, job.printer);
-    }
-
-    fn enqueue_known(&mut self, row: &JobRow) {
-        let source = self.jobs.get(&row.job.id).and_then(|entry| entry.source.clone());
-        self.enqueue(row.clone(), source);
-    }
-
-    fn decide_by_policy(&mut self, row: &JobRow) {
-        let gone = row.job.reason.as_ref().is_some_and(|reason| reason.code == "agent-lost");
-        if let Some(decision) = rules::policy(row.job.on_uncertain, row.job.attempt, gone)
-            && let Some(entry) = self.jobs.get_mut(&row.job.id)
-        {
-            entry.waiting.push_back(Input::events(vec![Event::Decide(decision)], by_policy(decision)));
-        }
-    }
-
     /// A job that has ended, or that no live agent has, need not stay in memory.
     fn settle(&mut self, job: JobId) {
         let Some(entry) = self.jobs.get(&job) else { return };
@@ -278,42 +222,26 @@ impl Dispatcher {
         }
     }
 
-    /// Opens the attempt's transfer on the agent's session. Where the document is not at hand it is looked for first.
-    pub(super) fn open(&mut self, row: &JobRow, next_seq: u32) {
-        let id = row.job.id;
-        if self.agents.get(&row.job.agent).is_none_or(|live| live.is_of_old_store(&self.store)) {
-            return;
+    /// A fact as events. Damaged too often ends the job; the outcome of an earlier attempt counts where the present one waits for it.
+    fn on_fact(&self, row: &JobRow, message: &FactMessage) -> (Vec<Event>, Note) {
+        let (now, kind) = (row.job.attempt, message.fact.kind());
+        let mut note = Note::of(message);
+        let waits = self.jobs.get(&row.job.id).and_then(|entry| entry.waits_for_earlier);
+        if message.attempt < now && waits == Some(now) {
+            return (rules::on_earlier(kind, now).into_iter().collect(), note);
         }
-        let source = self.jobs.get(&id).and_then(|entry| entry.source.clone());
-        let (Some(source), Some(sha256)) = (source, row.job.sha256) else {
-            self.jobs.entry(id).or_default().next_seq = next_seq;
-            let (store, account, document) = (Arc::clone(&self.store), row.account, row.document);
-            self.spawn(
-                async move { Done::Source { job: id, content: store.document(account, document).await } },
-            );
-            return;
-        };
-        let job = &row.job;
-        let open = Open {
-            transfer: inkwire_protocol::ids::TransferId(0),
-            job: id,
-            attempt: job.attempt,
-            printer: job.printer_number,
-            bytes: job.bytes,
-            packet_bytes: row.packet_bytes,
-            next_seq,
-            sha256,
-            format: job.format.clone(),
-            title: job.title.clone(),
-            delivery: job.delivery,
-            qty: job.qty,
-            options: job.options.clone(),
-            priority: job.priority,
-            accepted_ms: job.accepted_ms.unwrap_or(job.created_ms),
-            expires_ms: Some(job.expires_ms),
-        };
-        let transfer = OpenTransfer { open, source, permitted: job.may_print };
-        self.tell(job.agent, SessionCommand::Open(Box::new(transfer)));
+        let mut events = vec![Event::Fact { attempt: message.attempt, kind }];
+        if matches!(message.fact, Fact::Corrupt { .. }) && row.corrupt + 1 >= rules::CORRUPT_AT_MOST {
+            events.push(Event::Abort);
+        }
+        if matches!(message.fact, Fact::Spooled)
+            && let Some(tally) =
+                self.tallies.get(&row.job.id).filter(|tally| tally.attempt == message.attempt)
+            && let Ok(layout) = Layout::new(row.job.bytes, row.packet_bytes)
+        {
+            note.data.extend(tally.summary(layout.packets()));
+        }
+        (events, note)
     }
 }
 
@@ -325,13 +253,4 @@ fn accept(agent: AgentId, message: &FactMessage) -> AcceptFact {
         fact_seq: message.fact_seq,
         ledger_seq: message.ledger_seq,
     }
-}
-
-/// A fact as events: damaged too often ends the job.
-fn on_fact(row: &JobRow, message: &FactMessage) -> (Vec<Event>, Note) {
-    let mut events = vec![Event::Fact { attempt: message.attempt, kind: message.fact.kind() }];
-    if matches!(message.fact, Fact::Corrupt { .. }) && row.corrupt + 1 >= rules::CORRUPT_AT_MOST {
-        events.push(Event::Abort);
-    }
-    (events, Note::of(message))
 }

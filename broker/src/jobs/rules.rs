@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use inkwire_protocol::app::Reason;
 use inkwire_protocol::ids::Attempt;
-use inkwire_protocol::job::{Decision, State};
+use inkwire_protocol::job::{Decision, Event, FactKind, State};
 use inkwire_protocol::limits::{DEFAULT_PACKET_BYTES, MAX_BYTES_AHEAD, MAX_JOBS_AHEAD};
 use inkwire_protocol::message::RefuseReason;
 use inkwire_protocol::printer::{Delivery, OnUncertain};
@@ -47,6 +47,8 @@ pub(super) fn permitted_at_once(bytes: u64, delivery: Delivery) -> bool {
 pub(super) enum Verdict {
     /// The ledger has it; its facts follow.
     FactsFollow,
+    /// Nothing is certain before the outcome of an earlier attempt; the reason is shown.
+    EarlierFirst(Reason),
     /// Try again after a while; the reason is shown.
     Later(Reason),
     /// It will never be taken.
@@ -66,7 +68,7 @@ pub(super) fn on_refusal(reason: RefuseReason, detail: Option<&str>) -> Verdict 
         }
         RefuseReason::Busy => Verdict::Later(because("agent-busy", "the agent takes no more jobs just now")),
         RefuseReason::EarlierAttempt => {
-            Verdict::Later(because("earlier-attempt", "an earlier attempt is still with the device"))
+            Verdict::EarlierFirst(because("earlier-attempt", "an earlier attempt is still with the device"))
         }
         RefuseReason::SpoolDamaged => {
             Verdict::Later(because("spool-damaged", "the agent's disk lost what it had: it is sent again"))
@@ -77,6 +79,20 @@ pub(super) fn on_refusal(reason: RefuseReason, detail: Option<&str>) -> Verdict 
         RefuseReason::Format => {
             Verdict::Never(because("document-format-error", "the printer does not take this format"))
         }
+    }
+}
+
+/// What the outcome of an earlier attempt is to a job whose attempt `now` was refused for it. If it was printed, it is printed; any
+/// other end makes the refusal certain, and the job goes on as it was decided.
+pub(super) fn on_earlier(fact: FactKind, now: Attempt) -> Option<Event> {
+    match fact {
+        FactKind::Completed => Some(Event::Fact { attempt: now, kind: FactKind::Completed }),
+        FactKind::Canceled
+        | FactKind::Aborted
+        | FactKind::Expired
+        | FactKind::Uncertain
+        | FactKind::Corrupt => Some(Event::Refused { attempt: now }),
+        FactKind::Spooled | FactKind::Printing | FactKind::Stopped | FactKind::Held => None,
     }
 }
 

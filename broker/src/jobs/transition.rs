@@ -17,6 +17,8 @@ pub(super) struct Note {
     pub(super) received_bytes: Option<u64>,
     pub(super) delivered_bytes: Option<u64>,
     pub(super) fact: Option<(Attempt, FactSeq)>,
+    /// What the event is called, where nothing moved but this is to be told.
+    pub(super) kind: Option<&'static str>,
     /// More for the event's data.
     pub(super) data: Map<String, Value>,
 }
@@ -42,6 +44,16 @@ impl Note {
     /// A note that only says why.
     pub(super) fn because(code: &str, detail: &str) -> Self {
         Self { reason: Some(reason(code, detail)), ..Self::default() }
+    }
+
+    /// A note that tells of something that moves nothing.
+    pub(super) fn telling(kind: &'static str, reason: Option<Reason>, data: Map<String, Value>) -> Self {
+        Self { kind: Some(kind), reason, data, ..Self::default() }
+    }
+
+    /// Whether it is worth a change of the row by itself.
+    pub(super) const fn is_telling(&self) -> bool {
+        self.kind.is_some() || self.reason.is_some()
     }
 
     /// What a fact says beside its kind.
@@ -90,7 +102,7 @@ pub(super) fn advance(row: &JobRow, events: &[Event], note: &Note, now_ms: u64) 
     job.may_print = standing.may_print;
     job.request = standing.request;
     let changed = row.job.state != job.state;
-    if changed || note.reason.is_some() {
+    if changed || note.reason.is_some() || note.kind.is_some() {
         job.reason.clone_from(&note.reason);
     }
     if matches!(events.first(), Some(Event::Accept { .. })) {
@@ -124,7 +136,9 @@ pub(super) fn advance(row: &JobRow, events: &[Event], note: &Note, now_ms: u64) 
 fn log(before: &JobRow, after: &JobRow, note: &Note, at_ms: u64) -> Option<NewEvent> {
     let job = &after.job;
     let accepted = before.job.accepted_ms.is_none() && job.accepted_ms.is_some();
-    let kind = if accepted {
+    let kind = if let Some(kind) = note.kind {
+        kind
+    } else if accepted {
         "job.accepted"
     } else if before.job.state != job.state || before.job.attempt != job.attempt {
         kind(job.state)

@@ -1,6 +1,6 @@
 //! What memory knows of jobs beside their rows: progress, and why a job waits. Written by the dispatcher, read by the API.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{PoisonError, RwLock};
 
 use inkwire_protocol::app::{Job, Reason};
@@ -30,6 +30,8 @@ pub(super) struct AgentView {
     pub(super) reconciling: bool,
     /// State and first reason of those that are there.
     pub(super) printers: HashMap<PrinterId, (PrinterState, Option<String>)>,
+    /// Printers whose next job has to wait for those before it.
+    pub(super) full: HashSet<PrinterId>,
 }
 
 /// How far an attempt has come.
@@ -82,6 +84,11 @@ impl Views {
     }
 }
 
+/// Why a transfer that was cut waits.
+pub(super) fn link_lost() -> Reason {
+    reason("link-lost", "the link to its agent was lost; it goes on where it stopped when the agent is back")
+}
+
 /// Why a job waits, where memory knows better than its row.
 fn waits_for(job: &Job, agent: Option<&AgentView>) -> Option<Reason> {
     let waits = job.state == State::Pending || job.state.is_with_agent();
@@ -89,6 +96,9 @@ fn waits_for(job: &Job, agent: Option<&AgentView>) -> Option<Reason> {
         return None;
     }
     let Some(agent) = agent else {
+        if job.state == State::Sending {
+            return Some(link_lost());
+        }
         return Some(reason("agent-offline", "its agent has no session; it goes on when the agent is back"));
     };
     if agent.silent {
@@ -110,7 +120,7 @@ fn waits_for(job: &Job, agent: Option<&AgentView>) -> Option<Reason> {
             Some(reason(code, "the printer wants a human"))
         }
         Some((PrinterState::Idle | PrinterState::Processing | PrinterState::Unknown, _)) => {
-            Some(reason("queued", "jobs before it go first"))
+            agent.full.contains(&job.printer).then(|| reason("queued", "jobs before it go first"))
         }
     }
 }

@@ -11,8 +11,8 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::TlsAcceptor;
 
-use super::addresses::Place;
 use super::{From, Io, Port, proxy_v2, route};
+use crate::addresses::Place;
 use crate::config::ProxyHeader;
 use crate::limits::MAX_HTTP_HEADER_BYTES;
 use crate::sessions::Guard;

@@ -10,7 +10,6 @@
 //! Each connection holds a place, all together and by address, until its last byte: a stranger can fill neither.
 
 mod accept;
-pub(crate) mod addresses;
 mod agent_door;
 mod connection;
 mod forwarded;
@@ -28,7 +27,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use self::addresses::Addresses;
+use crate::addresses::Addresses;
 use crate::api::Api;
 use crate::config::{Limits, Proxies};
 use crate::limits::{MAX_HANDSHAKES, MAX_HANDSHAKES_PER_ADDRESS};

@@ -11,7 +11,7 @@ use inkwire_protocol::limits::{
 };
 
 use super::code::Code;
-use crate::listen::addresses::subscriber;
+use crate::addresses::subscriber;
 
 const MINUTE_MS: u64 = 60_000;
 

@@ -2,13 +2,14 @@
 
 use std::sync::atomic::Ordering;
 
-use inkwire_protocol::message::{Report, ReportOk, ToAgent, ToBroker, decode};
+use inkwire_protocol::message::{Fact, Report, ReportOk, ToAgent, ToBroker, decode};
 use inkwire_protocol::printer::PrinterInfo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::actor::Actor;
 use super::ending::Ending;
 use super::link::What;
+use super::outbound::Received;
 use crate::clock::now_ms;
 use crate::store::{Change, Outcome};
 
@@ -19,10 +20,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
         match message {
             ToBroker::Report(report) => self.on_report(report).await,
             ToBroker::Ack(ack) => {
-                tracing::trace!(transfer = ack.transfer.0, next_seq = ack.next_seq, credit = ack.credit, "ack");
+                tracing::trace!(
+                    transfer = ack.transfer.0,
+                    next_seq = ack.next_seq,
+                    credit = ack.credit,
+                    "ack"
+                );
                 if let Some(received) = self.outbound.ack(ack)? {
-                    let super::outbound::Received { job, attempt, bytes } = received;
-                    self.mention(What::Received { job, attempt, bytes });
+                    self.received(received).await?;
                 }
                 Ok(())
             }
@@ -33,7 +38,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
                 let (job, attempt) = (refuse.job, refuse.attempt);
                 self.tell(What::Refused { job, attempt, reason: refuse.reason, detail: refuse.detail }).await
             }
-            ToBroker::Fact(fact) => self.tell(What::Fact(Box::new(fact))).await,
+            ToBroker::Fact(fact) => {
+                if matches!(fact.fact, Fact::Spooled)
+                    && let Some(received) = self.outbound.spooled(fact.job, fact.attempt)
+                {
+                    self.received(received).await?;
+                }
+                self.tell(What::Fact(Box::new(fact))).await
+            }
             ToBroker::Reconciled { store_epoch } if store_epoch == self.store_epoch => {
                 self.tell(What::Reconciled).await
             }
@@ -46,6 +58,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
             ToBroker::Hello(_) => Err(Ending::violation("a second hello on one connection")),
             ToBroker::Unknown => Err(Ending::violation("a message of a type that this broker does not know")),
         }
+    }
+
+    /// What is on the way may be left out when the jobs are behind; the last word of a transfer not.
+    async fn received(&mut self, received: Received) -> Result<(), Ending> {
+        let Received { job, attempt, bytes, sent, whole } = received;
+        let what = What::Received { job, attempt, bytes, sent };
+        if whole {
+            return self.tell(what).await;
+        }
+        self.mention(what);
+        Ok(())
     }
 
     async fn on_report(&mut self, report: Report) -> Result<(), Ending> {

@@ -13,6 +13,7 @@ use inkwire_protocol::job::Request;
 use inkwire_protocol::message::{FactMessage, HeldTransfer, Open, RefuseReason};
 use inkwire_protocol::printer::PrinterInfo;
 
+use super::mailbox::Mailbox;
 use crate::documents::Source;
 
 /// What a session says.
@@ -34,7 +35,7 @@ pub(crate) enum What {
     /// The last packet of a transfer is due soon and needs the permit.
     PermitWanted { job: JobId, attempt: Attempt },
     /// More is durable at the agent. Only progress: may be late, is repeated.
-    Received { job: JobId, attempt: Attempt, bytes: u64 },
+    Received { job: JobId, attempt: Attempt, bytes: u64, sent: Sent },
     /// The agent does not take the transfer.
     Refused { job: JobId, attempt: Attempt, reason: RefuseReason, detail: Option<String> },
     /// The document could not be read, or is not what was accepted: the transfer was dropped.
@@ -49,15 +50,32 @@ pub(crate) enum What {
     Printers(Vec<PrinterInfo>),
     /// No byte was read for too long although the agent owes an answer (`true`), or it is back (`false`).
     Silent(bool),
-    /// It has ended.
-    Offline { reason: CloseCode },
+    /// It has ended; how far each transfer had come that was open.
+    Offline { reason: CloseCode, cut: Vec<Cut> },
+}
+
+/// What one session sent of a document: the packets from `first` up to, and without, `next`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Sent {
+    pub(crate) first: u32,
+    pub(crate) next: u32,
+    /// The most packets that the agent let be on their way.
+    pub(crate) window: u32,
+}
+
+/// A transfer that was cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cut {
+    pub(crate) job: JobId,
+    pub(crate) attempt: Attempt,
+    pub(crate) sent: Sent,
 }
 
 /// How a session began.
 #[derive(Debug)]
 pub(crate) struct Online {
     /// Where to send commands.
-    pub(crate) commands: tokio::sync::mpsc::Sender<SessionCommand>,
+    pub(crate) commands: Mailbox,
     /// What the agent holds.
     pub(crate) held: Vec<HeldTransfer>,
     /// Another spool, or an older one than was last seen.

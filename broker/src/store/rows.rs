@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use bytes::Bytes;
 use inkwire_protocol::app::{Job, Scope};
 use inkwire_protocol::ids::{
-    AccountId, AgentId, Attempt, DocumentId, Epoch, EventOffset, FactSeq, KeyId, PrinterId,
-    Sha256Digest, SpoolId, StoreEpoch, UserId,
+    AccountId, AgentId, Attempt, DocumentId, Epoch, EventOffset, FactSeq, KeyId, PrinterId, Sha256Digest,
+    SpoolId, StoreEpoch, UserId,
 };
 use inkwire_protocol::job::Standing;
 use inkwire_protocol::printer::PrinterInfo;

@@ -271,6 +271,26 @@ async fn an_upload_that_is_cut_goes_on_where_it_stopped() {
 }
 
 #[tokio::test]
+async fn a_repeated_create_takes_the_upload_over_from_a_dead_connection() {
+    let lab = Lab::start().await;
+    let (mut app, _device, _link) = app_with_agent(&lab).await;
+    let bytes = document(20);
+    let content = json!({"transfer": {"bytes": bytes.len(), "packet_bytes": PACKET}});
+    let mut request = create(content);
+    request["idempotency_key"] = json!("till-7-0001");
+    let created = app.call("jobs.create", request.clone()).await.unwrap();
+    upload(&mut app, &created["upload"], &bytes, 0, 7).await;
+    let mut again = App::connect(&lab, &lab.key("submit").await).await;
+    let repeated = again.call("jobs.create", request).await.unwrap();
+    assert_eq!((&repeated["duplicate"], &repeated["job"]["id"]), (&json!(true), &created["job"]["id"]));
+    assert_eq!(repeated["upload"]["next_seq"], 7);
+    assert_eq!(app.note("upload.refused").await["transfer"], created["upload"]["transfer"]);
+    upload(&mut again, &repeated["upload"], &bytes, 7, 20).await;
+    let params = json!({"transfer": repeated["upload"]["transfer"], "bytes": bytes.len()});
+    assert_ne!(again.call("jobs.finish_upload", params).await.unwrap()["state"], "incoming");
+}
+
+#[tokio::test]
 async fn a_bad_packet_costs_the_connection_and_not_the_upload() {
     let lab = Lab::start().await;
     let (mut app, _device, _link) = app_with_agent(&lab).await;

@@ -1,12 +1,13 @@
 //! `jobs.*`: submission, what became of it, and what people and apps may ask.
 
+use std::time::{Duration, Instant};
+
 use inkwire_protocol::app::Content;
 use inkwire_protocol::app::{
     FinishUpload, Job, JobCreate, JobCreated, JobDecide, JobDetail, JobList, JobRef, Jobs, Problem,
     ProblemKind, Upload,
 };
-
-use std::time::{Duration, Instant};
+use inkwire_protocol::ids::JobId;
 
 use super::not_found;
 use crate::api::table::Context;
@@ -27,23 +28,36 @@ pub(in crate::api) async fn create(context: Context, params: JobCreate) -> Resul
     }
     let created = context.api.jobs.create(context.caller.account, params).await?;
     let mut answer = created.answer;
-    if let (Some(upload), Some(connection)) = (created.upload, &context.connection) {
-        answer.upload = Some(connection.begin_upload(answer.job.id, upload, &context.api.underway)?);
+    if created.wants_document && context.connection.is_some() {
+        match take_upload(&context, answer.job.id).await {
+            Ok(upload) => answer.upload = Some(upload),
+            // It was being finished by the connection before.
+            Err(problem) if problem.state.is_some() => {
+                let job = JobRef { job: answer.job.id };
+                answer.job = get(context, job).await?.job;
+            }
+            Err(problem) => return Err(problem),
+        }
     }
     Ok(answer)
 }
 
 pub(in crate::api) async fn resume_upload(context: Context, params: JobRef) -> Result<Upload, Problem> {
-    let connection = context.connection("an upload")?;
-    connection.uploads.room()?;
-    let (api, account) = (&context.api, context.caller.account);
-    let row = api.store.job(account, params.job).await.map_err(internal)?;
+    context.connection("an upload")?.uploads.room()?;
+    let row = context.api.store.job(context.caller.account, params.job).await.map_err(internal)?;
     row.ok_or_else(|| not_found("job", params.job))?;
-    api.underway.take_over(params.job).await;
+    take_upload(&context, params.job).await
+}
+
+/// Takes the upload of a job of the caller's account to this connection, wherever it is: the newest wins.
+async fn take_upload(context: &Context, job: JobId) -> Result<Upload, Problem> {
+    let connection = context.connection("an upload")?;
+    let (api, account) = (&context.api, context.caller.account);
     let until = Instant::now() + TAKE_OVER_WITHIN;
     loop {
-        match api.jobs.resume_upload(account, params.job).await {
-            Ok(upload) => return connection.begin_upload(params.job, upload, &api.underway),
+        api.underway.take_over(job).await;
+        match api.jobs.resume_upload(account, job).await {
+            Ok(upload) => return connection.begin_upload(job, upload, &api.underway),
             // The writer of the connection before is about to end; a conflict of the job's own names its state.
             Err(problem)
                 if problem.kind() == Some(ProblemKind::Conflict)

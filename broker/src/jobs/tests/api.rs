@@ -67,7 +67,8 @@ async fn an_upload_is_resumed_by_its_job_and_finished_once() {
     assert_eq!(problem.state, Some(State::Pending));
     let content = Content::Transfer { bytes: 5, sha256: None, packet_bytes: None };
     let created = desk.jobs.create(account, request(&content)).await.unwrap();
-    let upload = created.upload.unwrap();
+    assert!(created.wants_document);
+    let upload = desk.jobs.resume_upload(account, created.answer.job.id).await.unwrap();
     let missing = desk.jobs.finish_upload(account, created.answer.job.id, upload, 5, None).await.unwrap_err();
     assert_eq!(missing.kind(), Some(ProblemKind::Conflict));
     assert_eq!(desk.job(created.answer.job.id).await.state, State::Incoming, "nobody was promised anything");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use inkwire_protocol::app::{Content, Job, JobCreate};
+use inkwire_protocol::app::{Content, Event, Job, JobCreate};
 use inkwire_protocol::close::CloseCode;
 use inkwire_protocol::ids::{Attempt, Epoch, FactSeq, JobId, Sha256Digest};
 use inkwire_protocol::job::State;
@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::documents::{Documents, Space};
 use crate::jobs::{Jobs, JobsStart};
-use crate::sessions::link::{Online, OpenTransfer, SessionCommand, SessionEvent, What};
+use crate::sessions::link::{Cut, Online, OpenTransfer, SessionCommand, SessionEvent, What};
+use crate::sessions::mailbox::{Commands, mailbox};
 use crate::store::fixtures::{House, hello};
 use crate::store::{BeginSession, SharedStore, Store as _};
 
@@ -39,7 +40,7 @@ pub(super) struct Desk {
 pub(super) struct Agent {
     pub(super) epoch: Epoch,
     pub(super) spool_lost: bool,
-    commands: mpsc::Receiver<SessionCommand>,
+    commands: Commands,
 }
 
 impl Desk {
@@ -83,7 +84,7 @@ impl Desk {
         };
         let started = self.house.started(change(begin)).await;
         let epoch = started.agent.epoch;
-        let (sender, commands) = mpsc::channel(8);
+        let (sender, commands) = mailbox();
         let online = Online {
             commands: sender,
             held,
@@ -98,14 +99,20 @@ impl Desk {
     }
 
     pub(super) async fn offline(&self, agent: Agent) {
-        self.tell(agent.epoch, What::Offline { reason: CloseCode::Silent }).await;
+        self.cut(agent, vec![]).await;
+    }
+
+    /// Its link is lost while these are on their way.
+    pub(super) async fn cut(&self, agent: Agent, cut: Vec<Cut>) {
+        self.tell(agent.epoch, What::Offline { reason: CloseCode::Silent, cut }).await;
     }
 
     /// The session ends; nothing was sent on it.
     pub(super) async fn offline_and_wait(&self, agent: &mut Agent) {
-        self.tell(agent.epoch, What::Offline { reason: CloseCode::Draining }).await;
+        self.tell(agent.epoch, What::Offline { reason: CloseCode::Draining, cut: vec![] }).await;
         // The dispatcher drops its end of the commands when it has forgotten the session.
-        let end = tokio::time::timeout(HANG, agent.commands.recv()).await.expect("the session is not forgotten");
+        let end =
+            tokio::time::timeout(HANG, agent.commands.recv()).await.expect("the session is not forgotten");
         assert!(end.is_none(), "{end:?}");
     }
 
@@ -150,7 +157,8 @@ impl Desk {
         let created = self.jobs.create(self.house.account, request(&content)).await.unwrap();
         let job = created.answer.job;
         assert_eq!(job.state, State::Incoming);
-        let upload = created.upload.unwrap();
+        assert!(created.wants_document);
+        let upload = self.jobs.resume_upload(self.house.account, job.id).await.unwrap();
         let document = document();
         for seq in 0..upload.layout.packets() {
             let slice = upload.layout.slice(seq).unwrap();
@@ -182,6 +190,24 @@ impl Desk {
         match tokio::time::timeout(HANG, reached).await {
             Ok(job) => job,
             Err(_) => panic!("not {state}: {:?}", self.job(id).await),
+        }
+    }
+
+    /// Waits for an event of this kind about the job.
+    pub(super) async fn until_kind(&self, id: JobId, kind: &str) -> Event {
+        let mut wakeups = self.house.store.wakeups();
+        let seen = async {
+            loop {
+                let events = self.house.store.job_events(self.house.account, id).await.unwrap();
+                if let Some(event) = events.into_iter().rfind(|event| event.kind == kind) {
+                    return event;
+                }
+                wakeups.recv().await.unwrap();
+            }
+        };
+        match tokio::time::timeout(HANG, seen).await {
+            Ok(event) => event,
+            Err(_) => panic!("no {kind}: {:?}", self.kinds(id).await),
         }
     }
 
@@ -229,7 +255,7 @@ impl Agent {
 
     /// Nothing was sent, as far as everything before has been handled.
     pub(super) fn is_idle(&mut self) -> bool {
-        self.commands.try_recv().is_err()
+        self.commands.is_empty()
     }
 }
 

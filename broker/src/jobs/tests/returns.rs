@@ -1,9 +1,10 @@
 use inkwire_protocol::ids::Attempt;
-use inkwire_protocol::job::{Request, State};
-use inkwire_protocol::message::Fact;
+use inkwire_protocol::job::{Decision, Request, State};
+use inkwire_protocol::message::{Fact, RefuseReason};
+use serde_json::json;
 
-use super::desk::{Desk, FIRST, completed, held};
-use crate::sessions::link::{SessionCommand, What};
+use super::desk::{Desk, FIRST, completed, held, uncertain};
+use crate::sessions::link::{Cut, Sent, SessionCommand, What};
 use crate::store::fixtures::{agent_id, hello, spool};
 use crate::store::{BeginSession, Change, Store as _};
 
@@ -90,7 +91,11 @@ async fn after_a_lost_spool_what_could_be_printed_is_uncertain_and_the_rest_begi
     desk.tell(agent.epoch, What::Reconciled).await;
     let shown = desk.until(label.id, State::Uncertain).await;
     assert_eq!(shown.reason.unwrap().code, "spool-lost");
-    let again = agent.open().await;
+    let again = loop {
+        if let SessionCommand::Open(open) = agent.next().await {
+            break open;
+        }
+    };
     assert_eq!((again.open.job, again.open.attempt), (large.id, Attempt(2)));
     let row = desk.house.store.agent(desk.house.account, desk.house.agent).await.unwrap().unwrap();
     assert!(!row.spool_lost, "sorted out before anything new was sent");
@@ -142,10 +147,12 @@ async fn a_store_that_is_restored_and_a_spool_that_looks_lost_repeat_the_ledger_
 async fn a_session_of_the_store_before_it_was_restored_gets_nothing() {
     let mut desk = Desk::new().await;
     let mut old = desk.online(vec![]).await;
+    let printers = desk.house.store.agent_printers(desk.house.agent).await.unwrap();
+    let labels = printers.iter().find(|row| row.info.name == "labels").unwrap().id;
     desk.house.add_agent(1, 2).await;
     let knows_more = BeginSession { facts_acked: 3, ..hello(agent_id(2), 1) };
     assert!(desk.house.started(knows_more).await.store_restored);
-    let job = desk.label(|_| {}).await;
+    let job = desk.label(|request| request.printer = labels.to_string()).await;
     desk.tell(old.epoch, What::Reconciled).await;
     desk.offline_and_wait(&mut old).await;
     let mut agent = desk.online(vec![]).await;
@@ -228,4 +235,79 @@ async fn an_unknown_job_s_fact_is_acked_and_counted() {
     open.open.job = inkwire_protocol::ids::JobId::from_uuid(uuid::Uuid::from_u128(77));
     desk.acked(&mut agent, &open, 1, completed()).await;
     assert_eq!(desk.job(job.id).await.state, State::Sending);
+}
+
+#[tokio::test]
+async fn a_cut_is_told_and_what_it_cost_when_the_transfer_goes_on() {
+    let mut desk = Desk::new().await;
+    let agent = desk.online(vec![]).await;
+    let (job, open) = {
+        let mut agent = agent;
+        let job = desk.large().await;
+        let open = agent.open().await;
+        let sent = Sent { first: 0, next: 4, window: 4 };
+        desk.cut(agent, vec![Cut { job: job.id, attempt: FIRST, sent }]).await;
+        (job, open)
+    };
+    desk.until_kind(job.id, "job.cut").await;
+    let waits = desk.job(job.id).await;
+    assert_eq!((waits.state, waits.reason.unwrap().code.as_str()), (State::Sending, "link-lost"));
+    let mut agent = desk.online(vec![held(&open, 3)]).await;
+    assert_eq!(agent.open().await.open.next_seq, 3);
+    let resumed = desk.until_kind(job.id, "job.resumed").await;
+    assert_eq!((&resumed.data["next_seq"], &resumed.data["sent_twice"]), (&json!(3), &json!(1)));
+    assert_eq!(
+        (&resumed.data["epoch"], &resumed.data["endpoint"]),
+        (&json!(agent.epoch), &json!("203.0.113.1:40000"))
+    );
+    assert_eq!(desk.job(job.id).await.reason, None);
+    let sent = Sent { first: 3, next: 7, window: 4 };
+    desk.tell(agent.epoch, What::Received { job: job.id, attempt: FIRST, bytes: 100_000, sent }).await;
+    desk.acked(&mut agent, &open, 1, Fact::Spooled).await;
+    let spooled = desk.until_kind(job.id, "job.spooled").await;
+    let count = |name: &str| spooled.data[name].as_u64().unwrap();
+    assert_eq!(
+        (count("packets"), count("sent_packets"), count("sent_twice"), count("window_packets")),
+        (7, 8, 1, 4)
+    );
+}
+
+#[tokio::test]
+async fn the_outcome_of_an_earlier_attempt_counts_while_the_next_one_waits_for_it() {
+    for (outcome, ends) in [(completed(), State::Completed), (Fact::Canceled, State::Sending)] {
+        let mut desk = Desk::new().await;
+        let mut agent = desk.online(vec![]).await;
+        let job = desk.label(|_| {}).await;
+        let first = agent.open().await;
+        desk.acked(&mut agent, &first, 1, uncertain()).await;
+        desk.jobs.decide(desk.house.account, job.id, Decision::Reprint).await.unwrap();
+        let second = agent.open().await;
+        assert_eq!(second.open.attempt, Attempt(2));
+        desk.refused(&agent, &second, RefuseReason::EarlierAttempt).await;
+        desk.until_kind(job.id, "job.reason").await;
+        let waits = desk.job(job.id).await;
+        assert_eq!((waits.state, waits.attempt), (State::Sending, Attempt(2)));
+        assert_eq!(waits.reason.unwrap().code, "earlier-attempt");
+        desk.acked(&mut agent, &first, 2, Fact::Printing).await;
+        assert_eq!(desk.job(job.id).await.state, State::Sending);
+        desk.fact(&agent, &first, 3, outcome).await;
+        desk.until(job.id, ends).await;
+        if ends == State::Sending {
+            let third = loop {
+                if let SessionCommand::Open(open) = agent.next().await {
+                    break open;
+                }
+            };
+            assert_eq!(third.open.attempt, Attempt(3), "certainly not printed: it goes on");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_job_with_nothing_before_it_does_not_say_that_it_waits_for_others() {
+    let mut desk = Desk::new().await;
+    let mut agent = desk.online(vec![]).await;
+    let label = desk.label(|_| {}).await;
+    assert_eq!(label.reason, None);
+    agent.open().await;
 }

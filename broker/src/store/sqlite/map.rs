@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use inkwire_protocol::app::{EndpointChange, Job, Reason};
 use inkwire_protocol::ids::{
-    AccountId, AgentId, Attempt, DocumentId, Epoch, FactSeq, JobId, KeyId, PrinterId,
-    PrinterNumber, Sha256Digest, SpoolId, StoreEpoch, UserId,
+    AccountId, AgentId, Attempt, DocumentId, Epoch, FactSeq, JobId, KeyId, PrinterId, PrinterNumber,
+    Sha256Digest, SpoolId, StoreEpoch, UserId,
 };
 use inkwire_protocol::job::State;
 use inkwire_protocol::printer::{Delivery, JobOptions, OnUncertain, PrinterInfo};

@@ -6,8 +6,8 @@ use inkwire_protocol::session::reconcile::{SpoolMark, compare_spool, store_was_r
 use rusqlite::{Connection, params};
 use serde_json::{Value, json};
 
-use super::super::{incarnation, map};
 use super::super::writer::Pending;
+use super::super::{incarnation, map};
 use super::{Fail, agents, events};
 use crate::store::{AgentRow, BeginSession, Begun, NewEvent, Outcome, Started};
 
