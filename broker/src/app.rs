@@ -1,6 +1,7 @@
 //! The broker as a whole: starts its rooms, watches over them, and ends them in order.
 
 mod drain;
+mod files;
 
 use std::io;
 use std::net::SocketAddr;
@@ -111,6 +112,7 @@ impl Broker {
     /// Starts a broker: makes what is missing in an empty data folder, opens the store, and serves when this returns.
     /// Cancelling `shutdown` drains it: agents are told to come back, commits are finished, then it stops.
     pub async fn start(config: Config, shutdown: CancellationToken) -> Result<Self, StartError> {
+        files::raise_limit(config.limits.max_connections);
         let data_dir = config.data_dir.clone();
         create_dir_durable(&data_dir, 0o700)?;
         // First, for it takes the folder's lock.

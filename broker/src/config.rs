@@ -10,109 +10,20 @@
 //! header = "proxy-v2"
 //! ```
 
+mod raw;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use inkwire_protocol::limits as wire;
-use ipnet::IpNet;
-use serde::Deserialize;
-
+pub use self::raw::{OneOrMany, ProxyHeader, RawConfig, RawLimits, RawProxies, RawRetention, RawTls};
 use crate::documents::Space;
 use crate::limits;
+use inkwire_protocol::limits as wire;
+use ipnet::IpNet;
 
 /// Where the broker listens unless told: every interface.
 pub const DEFAULT_LISTEN: &str = "0.0.0.0:7443";
-
-/// The configuration as written (TOML). Every key may be left out but `data_dir`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RawConfig {
-    /// The folder that holds store, documents, certificates and the admin socket.
-    pub data_dir: Option<PathBuf>,
-    /// One address or a list of them: `"0.0.0.0:7443"`.
-    pub listen: Option<OneOrMany>,
-    /// How agents and apps reach the broker: `https://host[:port]`.
-    pub public_url: Option<String>,
-    /// More names and addresses for the certificate that the broker makes for itself.
-    pub names: Vec<String>,
-    /// A certificate of somebody else's.
-    pub tls: Option<RawTls>,
-    /// Proxies in front of the broker.
-    pub proxies: Option<RawProxies>,
-    /// Bounds.
-    pub limits: RawLimits,
-    /// How long things are kept.
-    pub retention: RawRetention,
-    /// How often agents report.
-    pub report_interval_ms: Option<u64>,
-}
-
-/// One address or several.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
-pub enum OneOrMany {
-    /// `listen = "0.0.0.0:7443"`
-    One(String),
-    /// `listen = ["192.0.2.1:7443", "[2001:db8::1]:7443"]`
-    Many(Vec<String>),
-}
-
-/// `[tls]`: PEM files; read again when they change.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawTls {
-    /// The certificate and its chain, leaf first.
-    pub certificate: PathBuf,
-    /// Its private key.
-    pub key: PathBuf,
-}
-
-/// `[proxies]`: who may say where a connection really comes from, and how.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RawProxies {
-    /// Networks of the proxies, as `10.0.0.0/8`, or single addresses.
-    pub trusted: Vec<String>,
-    /// What they send.
-    pub header: ProxyHeader,
-}
-
-/// How a proxy says where a connection comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ProxyHeader {
-    /// PROXY protocol version 2 before the TLS handshake; such a proxy must always send it.
-    ProxyV2,
-    /// RFC 7239.
-    Forwarded,
-    /// The older header; it carries no port.
-    XForwardedFor,
-}
-
-/// `[limits]`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RawLimits {
-    /// Largest document.
-    pub max_document_bytes: Option<u64>,
-    /// Below this much free space documents are refused, so that outcomes still commit; 512 MiB or 5 % unless said.
-    pub min_free_bytes: Option<u64>,
-    /// Connections at once.
-    pub max_connections: Option<usize>,
-    /// Connections at once from one address.
-    pub max_connections_per_address: Option<usize>,
-}
-
-/// `[retention]`.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RawRetention {
-    /// How long a document outlives its job's end.
-    pub documents_s: Option<u64>,
-    /// How long a job's row outlives its end.
-    pub jobs_s: Option<u64>,
-}
 
 /// The checked configuration.
 #[derive(Debug, Clone)]

@@ -10,6 +10,7 @@
 //!
 //! [`Broker::start`] is all that a program needs; [`RawConfig`] is what people write.
 
+mod addresses;
 mod admin;
 mod api;
 mod app;

@@ -18,8 +18,9 @@ pub(crate) const MAX_HTTP_HEADER_BYTES: usize = 16 * 1024;
 /// Answering a REST request may take this long.
 pub(crate) const REQUEST_WITHIN: Duration = Duration::from_secs(30);
 
-/// Commands that wait for a session: two transfers a printer of a common agent, and their acks.
-pub(crate) const SESSION_COMMANDS: usize = 128;
+/// Commands that wait for a session that does not read: acks of facts and opens of every transfer it may have, and some. More, and
+/// it is closed as slow: it comes back, and its jobs are taken up from the store.
+pub(crate) const SESSION_COMMANDS: usize = 2048;
 /// Events of all sessions that wait for the jobs; full means that sockets are not read.
 pub(crate) const SESSION_EVENTS: usize = 4_096;
 /// The permit is asked for when this many packets are left, so that its commit costs no pause.

@@ -5,8 +5,9 @@ use std::time::Duration;
 /// A message is written as WebSocket frames of at most this size: neither side's buffers, which never shrink, then
 /// grow past it, so that a session costs little again after a document has passed.
 pub const FRAME_BYTES: usize = 4 * 1024;
-/// Begin of the read buffer; it grows to one frame when one comes.
-pub const READ_BUFFER_BYTES: usize = 1024;
+/// Begin of the read buffer; it grows to one frame when one comes, never shrinks, and doubles at least: a small begin lets a
+/// `hello` grow it to no more than itself.
+pub const READ_BUFFER_BYTES: usize = 256;
 /// What may wait in a socket before `queue_*` says `Full`: some packets, or one control message of the largest size
 /// (a message is always taken when nothing waits).
 pub const MAX_QUEUED_BYTES: usize = 128 * 1024;

@@ -28,6 +28,7 @@ use super::views::Views;
 use crate::clock::now_ms;
 use crate::documents::{Documents, Source};
 use crate::sessions::link::{SessionCommand, SessionEvent};
+use crate::sessions::mailbox::Mailbox;
 use crate::store::{JobRow, SharedStore};
 
 /// Jobs that expire at once are taken in runs of this many.
@@ -54,9 +55,9 @@ pub(super) struct Entry {
 #[derive(Debug)]
 pub(super) struct Live {
     pub(super) epoch: Epoch,
-    pub(super) commands: mpsc::Sender<SessionCommand>,
-    /// What found the session's queue full, in order.
-    pub(super) backlog: VecDeque<SessionCommand>,
+    pub(super) commands: Mailbox,
+    /// It does not take its commands, and is being ended.
+    pub(super) slow: bool,
     /// Its open jobs are not looked at yet.
     pub(super) loading: bool,
     pub(super) reconciling: bool,

@@ -41,11 +41,9 @@ impl Dispatcher {
                 tracing::error!(%error, "jobs are left as they are until the next start")
             }
             Done::Expiring { found } => self.expire(found),
-            Done::Room { agent, epoch, permit: Some(permit) } => self.room(agent, epoch, permit),
             Done::Marked { agent, epoch, what, result: Ok(_) } => self.marked(agent, epoch, what),
             Done::Marked { agent, epoch, result: Err(_), .. } => self.close(agent, epoch),
             Done::Retry { agent, printer } => self.dispatch(agent, printer),
-            Done::Room { permit: None, .. } => {}
         }
     }
 

@@ -6,27 +6,26 @@ use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
 use inkwire_protocol::app::{Job, JobCreate, JobCreated, JobProgress, Problem, ProblemKind};
-use inkwire_protocol::ids::{AccountId, AgentId, Attempt, DocumentId, JobId, PrinterId, Sha256Digest};
+use inkwire_protocol::ids::{AccountId, AgentId, JobId, PrinterId, Sha256Digest};
 use inkwire_protocol::job::{Decision, Event, State};
 use inkwire_protocol::limits::IDEMPOTENCY_KEPT;
 use inkwire_protocol::transfer::Layout;
-use serde_json::Map;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use super::dispatcher::Dispatcher;
 use super::input::{Command, Input, Wish};
+use super::making::new_job;
+use super::problems::{draining, internal, upload_problem};
 use super::retention::{self, Kept};
 use super::submission::{self, Document};
-use super::transition::{Note, event};
+use super::transition::Note;
 use super::views::Views;
 use crate::clock::now_ms;
-use crate::documents::{Documents, Source, Upload, UploadError, Whole};
+use crate::documents::{Documents, Source, Upload, Whole};
 use crate::sessions::link::SessionEvent;
 use crate::store::{
-    Change, CommitError, Idempotency, JobRow, NewDocument, NewJob, Outcome, PrinterRow, ReadError,
-    SharedStore,
+    Change, CommitError, Idempotency, JobRow, NewJob, Outcome, PrinterRow, ReadError, SharedStore,
 };
 
 /// Commands that may wait for the dispatcher; more wait in their callers.
@@ -314,91 +313,9 @@ impl Jobs {
     }
 }
 
-fn new_job(
-    account: AccountId,
-    request: JobCreate,
-    document: &Document,
-    printer: &PrinterRow,
-    idempotency: Option<Idempotency>,
-    now: u64,
-) -> NewJob {
-    let (delivery, warnings) = submission::delivery(&request, &printer.info);
-    let (bytes, sha256, packet_bytes, content) = match document {
-        Document::Inline(bytes) => {
-            (bytes.len() as u64, Some(Sha256Digest::of(bytes)), 0, NewDocument::Inline(bytes.clone()))
-        }
-        Document::Transfer { layout, sha256 } => {
-            (layout.bytes(), *sha256, layout.packet_bytes(), NewDocument::Upload)
-        }
-    };
-    let (state, accepted_ms) = match (document, request.hold) {
-        (Document::Transfer { .. }, _) => (State::Incoming, None),
-        (Document::Inline(_), true) => (State::Held, Some(now)),
-        (Document::Inline(_), false) => (State::Pending, Some(now)),
-    };
-    let job = Job {
-        id: JobId::from_uuid(Uuid::now_v7()),
-        number: 0,
-        printer: printer.id,
-        agent: printer.agent,
-        printer_number: printer.info.number,
-        expires_ms: submission::expires_ms(&request, now),
-        title: request.title,
-        format: request.format,
-        bytes,
-        sha256,
-        state,
-        reason: None,
-        witness: None,
-        attempt: Attempt(0),
-        may_print: false,
-        request: None,
-        received_bytes: 0,
-        delivered_bytes: 0,
-        qty: request.qty,
-        delivery,
-        priority: request.priority,
-        options: request.options,
-        warnings,
-        on_uncertain: request.on_uncertain,
-        tags: request.tags,
-        idempotency_key: request.idempotency_key,
-        reprint_of: None,
-        created_ms: now,
-        accepted_ms,
-        ended_ms: None,
-        rev: 0,
-    };
-    let document = DocumentId::from_uuid(Uuid::now_v7());
-    let row =
-        JobRow { account, job, document, packet_bytes, hold: request.hold, last_fact: None, corrupt: 0 };
-    let kind = if state == State::Incoming { "job.incoming" } else { "job.accepted" };
-    let events = vec![event(&row, kind, Map::new(), now)];
-    NewJob { row, document: content, idempotency, events }
-}
-
 fn job_of(outcomes: Vec<Outcome>) -> Result<JobRow, Problem> {
     outcomes
         .into_iter()
         .find_map(|outcome| if let Outcome::Job(row) = outcome { Some(*row) } else { None })
         .ok_or_else(|| ProblemKind::Internal.because("the store made no job"))
-}
-
-fn internal(error: &dyn std::error::Error) -> Problem {
-    tracing::error!(%error, "a request failed");
-    ProblemKind::Internal.because("the store did not answer; the broker's log says why")
-}
-
-fn draining() -> Problem {
-    ProblemKind::Draining.because("the broker is stopping; ask again after its restart")
-}
-
-fn upload_problem(error: &UploadError) -> Problem {
-    let kind = match error {
-        UploadError::Disk(_) => ProblemKind::Internal,
-        UploadError::Full(_) => ProblemKind::StorageFull,
-        UploadError::Incomplete { .. } | UploadError::TakenOver => ProblemKind::Conflict,
-        UploadError::Digest { .. } => ProblemKind::DigestMismatch,
-    };
-    kind.because(error.to_string())
 }

@@ -6,11 +6,10 @@ use inkwire_protocol::app::{Job, Problem};
 use inkwire_protocol::ids::{AccountId, AgentId, Attempt, Epoch, JobId, PrinterId};
 use inkwire_protocol::job::Event;
 use inkwire_protocol::message::FactMessage;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use super::transition::Note;
 use crate::documents::Source;
-use crate::sessions::link::SessionCommand;
 use crate::store::{Change, CommitError, DocumentContent, JobRow, Outcome, PrinterRow, ReadError};
 
 /// Who asked, and wants to know how the job stands then.
@@ -81,8 +80,6 @@ pub(super) enum Done {
     Many { found: Result<Vec<JobRow>, ReadError>, event: Many },
     /// The next expiry.
     Expiring { found: Result<(Vec<JobRow>, Option<u64>), ReadError> },
-    /// There is room for commands of a session.
-    Room { agent: AgentId, epoch: Epoch, permit: Option<mpsc::OwnedPermit<SessionCommand>> },
     /// Committed, nothing follows but what is named.
     Marked { agent: AgentId, epoch: Epoch, what: Mark, result: Result<Vec<Outcome>, CommitError> },
     /// A printer's queue may be looked at again.

@@ -9,11 +9,17 @@
 mod agents;
 mod dispatcher;
 mod done;
+mod follow;
 mod handle;
 mod input;
 mod line;
+mod making;
 mod moves;
+mod orders;
+mod problems;
+mod queue;
 mod retention;
+mod returning;
 mod rules;
 mod submission;
 mod tally;

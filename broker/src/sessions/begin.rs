@@ -10,17 +10,17 @@ use inkwire_protocol::message::{Hello, ToAgent, ToBroker, Welcome, decode, encod
 use inkwire_transport::{Ready, Socket};
 use rand::Rng as _;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::mpsc;
 use tracing::Instrument as _;
 
 use super::actor::Actor;
 use super::ending::Ending;
 use super::link::{Online, SessionEvent, What};
+use super::mailbox::{Commands, Mailbox, mailbox};
 use super::registry::{Entered, Handle, Live};
 use super::{Guard, SharedSessions, counters, hello};
 use crate::auth::dial::Admitted;
 use crate::clock::now_ms;
-use crate::limits::{SESSION_COMMANDS, SUPERSEDE_WITHIN};
+use crate::limits::SUPERSEDE_WITHIN;
 use crate::store::{BeginSession, Begun, Change, Outcome, Started};
 
 /// A dial whose token was found good.
@@ -51,7 +51,7 @@ where
             span.in_scope(|| {
                 tracing::info!(endpoint = %dialled.observed, resumed = new.resumed, "session began");
             });
-            let actor = Actor::new(sessions.clone(), socket, new, guard);
+            let actor = Box::new(Actor::new(sessions.clone(), socket, new, guard));
             sessions.tracker.spawn(actor.run().instrument(span));
         }
         Err(ending) => {
@@ -71,7 +71,7 @@ pub(super) struct New {
     pub(super) agent: AgentId,
     pub(super) started: Box<Started>,
     pub(super) handle: Handle,
-    pub(super) commands: mpsc::Receiver<super::link::SessionCommand>,
+    pub(super) commands: Commands,
     pub(super) resumed: bool,
 }
 
@@ -90,7 +90,7 @@ where
     let digest = token.digest();
     let started = commit(sessions, &hello, dialled, digest).await?;
 
-    let (sender, commands) = mpsc::channel(SESSION_COMMANDS);
+    let (sender, commands) = mailbox();
     let live = Arc::new(Live::default());
     live.seen(now_ms());
     let handle = Handle {
@@ -219,7 +219,7 @@ async fn commit(
 async fn supersede(replaced: Option<Handle>) {
     if let Some(old) = replaced {
         old.live.end_with(CloseCode::Superseded);
-        if tokio::time::timeout(SUPERSEDE_WITHIN, old.live.stopped.cancelled()).await.is_err() {
+        if tokio::time::timeout(SUPERSEDE_WITHIN, old.live.stopped.closed()).await.is_err() {
             tracing::warn!(epoch = old.epoch.0, "an older session is slow to stop; its epoch is fenced off");
         }
     }
@@ -254,7 +254,7 @@ async fn welcome_and_tell<S>(
     new: &New,
     welcome: Welcome,
     hello: Box<Hello>,
-    commands: mpsc::Sender<super::link::SessionCommand>,
+    commands: Mailbox,
 ) -> Result<(), Ending>
 where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -272,7 +272,7 @@ where
     let event =
         SessionEvent { agent: new.agent, epoch: new.handle.epoch, what: What::Online(Box::new(online)) };
     tokio::select! {
-        () = new.handle.live.end.cancelled() => Err(Ending::of(new.handle.live.end_code())),
+        () = new.handle.live.end.closed() => Err(Ending::of(new.handle.live.end_code())),
         sent = sessions.events.send(event) => sent.map_err(|_| Ending::of(CloseCode::Draining)),
     }
 }

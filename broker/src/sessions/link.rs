@@ -13,6 +13,7 @@ use inkwire_protocol::job::Request;
 use inkwire_protocol::message::{FactMessage, HeldTransfer, Open, RefuseReason};
 use inkwire_protocol::printer::PrinterInfo;
 
+use super::mailbox::Mailbox;
 use crate::documents::Source;
 
 /// What a session says.
@@ -74,7 +75,7 @@ pub(crate) struct Cut {
 #[derive(Debug)]
 pub(crate) struct Online {
     /// Where to send commands.
-    pub(crate) commands: tokio::sync::mpsc::Sender<SessionCommand>,
+    pub(crate) commands: Mailbox,
     /// What the agent holds.
     pub(crate) held: Vec<HeldTransfer>,
     /// Another spool, or an older one than was last seen.

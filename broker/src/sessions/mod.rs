@@ -16,7 +16,9 @@ pub(crate) mod counters;
 mod ending;
 pub(crate) mod hello;
 mod inbound;
+mod latch;
 pub(crate) mod link;
+pub(crate) mod mailbox;
 mod outbound;
 mod packets;
 pub(crate) mod registry;
@@ -66,7 +68,7 @@ impl Sessions {
         let spread = u64::try_from(DRAIN_SPREAD.as_millis()).unwrap_or(u64::MAX);
         for (agent, handle) in self.registry.all() {
             let retry_after_ms = rand::rng().random_range(0..spread);
-            if handle.commands.try_send(SessionCommand::Drain { retry_after_ms }).is_err() {
+            if handle.commands.send(SessionCommand::Drain { retry_after_ms }).is_err() {
                 tracing::debug!(%agent, "no room to announce the drain");
             }
         }
@@ -79,7 +81,7 @@ impl Sessions {
         for (_, handle) in self.registry.all().into_iter().filter(|(agent, _)| *agent != but) {
             let detail = "the broker's store was restored: come back and repeat your ledger";
             let close = SessionCommand::Close { code: CloseCode::Draining, detail };
-            if handle.commands.try_send(close).is_err() {
+            if handle.commands.send(close).is_err() {
                 handle.live.end_with(CloseCode::Draining);
             }
         }

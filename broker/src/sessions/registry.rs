@@ -10,10 +10,9 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 use inkwire_protocol::close::CloseCode;
 use inkwire_protocol::ids::{AgentId, Epoch, Sha256Digest};
-use tokio::sync::mpsc;
-use tokio_util::sync::CancellationToken;
 
-use super::link::SessionCommand;
+use super::latch::Latch;
+use super::mailbox::Mailbox;
 
 /// A live session, seen from outside.
 #[derive(Debug, Clone)]
@@ -29,7 +28,7 @@ pub(crate) struct Handle {
     /// What changes while it lives.
     pub(crate) live: Arc<Live>,
     /// Where to send commands.
-    pub(crate) commands: mpsc::Sender<SessionCommand>,
+    pub(crate) commands: Mailbox,
 }
 
 /// What changes while a session lives, written by its task alone.
@@ -41,12 +40,12 @@ pub(crate) struct Live {
     pub(crate) rtt_ms: AtomicU32,
     /// It owes an answer and says nothing.
     pub(crate) silent: AtomicBool,
-    /// Cancelled by whoever ends the session from outside.
-    pub(crate) end: CancellationToken,
-    /// Why, set before `end` is cancelled; 0 stands for "normal".
+    /// Closed by whoever ends the session from outside.
+    pub(crate) end: Latch,
+    /// Why, set before `end` is closed; 0 stands for "normal".
     code: AtomicU32,
-    /// Cancelled by the session's task when it has stopped to change anything.
-    pub(crate) stopped: CancellationToken,
+    /// Closed by the session's task when it has stopped to change anything.
+    pub(crate) stopped: Latch,
 }
 
 impl Live {
@@ -65,7 +64,7 @@ impl Live {
         let code = u32::from(code.code());
         // Only the first reason is told to the agent; a second one changes nothing.
         if self.code.compare_exchange(0, code, Ordering::AcqRel, Ordering::Acquire).is_ok() {
-            self.end.cancel();
+            self.end.close();
         }
     }
 
@@ -164,7 +163,7 @@ mod tests {
             observed: "192.0.2.1:1".parse().unwrap(),
             connected_ms: 1,
             live: Arc::default(),
-            commands: mpsc::channel(1).0,
+            commands: crate::sessions::mailbox::mailbox().0,
         }
     }
 
@@ -192,7 +191,7 @@ mod tests {
         assert_eq!(live.end_code(), CloseCode::Normal);
         live.end_with(CloseCode::Superseded);
         live.end_with(CloseCode::Revoked);
-        assert!(live.end.is_cancelled());
+        assert!(live.end.is_closed());
         assert_eq!(live.end_code(), CloseCode::Superseded);
     }
 }

@@ -16,6 +16,7 @@ mod dial;
 mod drain;
 mod jobs;
 mod lab;
+mod limits;
 mod pairing;
 mod proxies;
 mod session;

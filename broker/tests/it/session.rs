@@ -170,7 +170,13 @@ async fn a_lost_spool_is_told_until_the_agent_has_heard_it() {
     }
     let told_again = async {
         // Says `reconciled` each time; what is committed on it is seen at the next dial.
-        while device.connect(&lab).await.1.spool_lost {}
+        loop {
+            let (mut link, welcome) = device.connect(&lab).await;
+            if !welcome.spool_lost {
+                return;
+            }
+            report(&mut link, 1).await;
+        }
     };
     tokio::time::timeout(crate::lab::LONG, told_again).await.unwrap();
 }

@@ -63,10 +63,9 @@ const BROKER: &[(&str, &[&str])] = &[
         ],
     ),
     ("admin", &["api", "auth", "first_start", "store"]),
-    ("listen", &["api", "auth", "config", "pairing", "sessions"]),
+    ("listen", &["addresses", "api", "auth", "config", "pairing", "sessions"]),
     ("api", &["auth", "documents", "jobs", "pairing", "sessions", "store"]),
-    // listen/addresses.rs is pure: whose address counts as one subscriber's.
-    ("pairing", &["auth", "listen", "store"]),
+    ("pairing", &["addresses", "auth", "store"]),
     ("jobs", &["documents", "sessions", "store"]),
     ("sessions", &["auth", "documents", "store"]),
     ("first_start", &["auth", "config", "store"]),
@@ -75,6 +74,7 @@ const BROKER: &[(&str, &[&str])] = &[
     ("documents", &["store"]),
     ("store", &[]),
     ("config", &[]),
+    ("addresses", &[]),
     ("limits", &[]),
     ("clock", &[]),
 ];

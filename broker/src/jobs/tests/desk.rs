@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::documents::{Documents, Space};
 use crate::jobs::{Jobs, JobsStart};
 use crate::sessions::link::{Cut, Online, OpenTransfer, SessionCommand, SessionEvent, What};
+use crate::sessions::mailbox::{Commands, mailbox};
 use crate::store::fixtures::{House, hello};
 use crate::store::{BeginSession, SharedStore, Store as _};
 
@@ -39,7 +40,7 @@ pub(super) struct Desk {
 pub(super) struct Agent {
     pub(super) epoch: Epoch,
     pub(super) spool_lost: bool,
-    commands: mpsc::Receiver<SessionCommand>,
+    commands: Commands,
 }
 
 impl Desk {
@@ -83,7 +84,7 @@ impl Desk {
         };
         let started = self.house.started(change(begin)).await;
         let epoch = started.agent.epoch;
-        let (sender, commands) = mpsc::channel(8);
+        let (sender, commands) = mailbox();
         let online = Online {
             commands: sender,
             held,
@@ -254,7 +255,7 @@ impl Agent {
 
     /// Nothing was sent, as far as everything before has been handled.
     pub(super) fn is_idle(&mut self) -> bool {
-        self.commands.try_recv().is_err()
+        self.commands.is_empty()
     }
 }
 

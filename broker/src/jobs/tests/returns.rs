@@ -91,7 +91,11 @@ async fn after_a_lost_spool_what_could_be_printed_is_uncertain_and_the_rest_begi
     desk.tell(agent.epoch, What::Reconciled).await;
     let shown = desk.until(label.id, State::Uncertain).await;
     assert_eq!(shown.reason.unwrap().code, "spool-lost");
-    let again = agent.open().await;
+    let again = loop {
+        if let SessionCommand::Open(open) = agent.next().await {
+            break open;
+        }
+    };
     assert_eq!((again.open.job, again.open.attempt), (large.id, Attempt(2)));
     let row = desk.house.store.agent(desk.house.account, desk.house.agent).await.unwrap().unwrap();
     assert!(!row.spool_lost, "sorted out before anything new was sent");
