@@ -1,5 +1,7 @@
 //! What the parts of a running agent have in common.
 
+pub(crate) mod stirred;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,10 +13,10 @@ use inkwire_protocol::message::HeldTransfer;
 use inkwire_protocol::printer::PrinterInfo;
 use tokio::sync::{mpsc, watch};
 
+use self::stirred::Stirred;
 use crate::book::Book;
 use crate::clock::BrokerClock;
 use crate::link::{LinkCommand, Say, SessionNumber};
-use crate::report::stirred::Stirred;
 use crate::spool::{JobKey, Ledger};
 
 /// Handles of everything that more than one part uses.

@@ -12,6 +12,7 @@ mod common;
 use common::printer::{Printer, Script};
 use common::*;
 use inkwire_agent::printers::backend::{Outcome, Recovery};
+use inkwire_protocol::close::CloseCode;
 use inkwire_protocol::ids::{Attempt, PrinterNumber, Sha256Digest};
 use inkwire_protocol::job::Request;
 use inkwire_protocol::message::*;
@@ -303,6 +304,8 @@ async fn an_old_copy_of_the_spool_prints_nothing_however_often_it_is_told() {
         matches!(heard, ToBroker::Reconciled { .. }),
         "nothing is told of what was thrown away: {heard:?}"
     );
+    conn.say(&ToAgent::Drain { retry_after_ms: 1000 });
+    conn.socket.close(CloseCode::Draining, "").await;
     drop(conn);
     // The broker has not heard it and marks the next `welcome` too: there is nothing left to throw away.
     let (mut conn, _) = broker.session().await;

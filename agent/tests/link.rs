@@ -16,6 +16,7 @@ use common::*;
 use inkwire_agent::{Agent, PairError, PairRequest, StartError};
 use inkwire_protocol::close::CloseCode;
 use inkwire_protocol::message::*;
+use inkwire_protocol::printer::PrinterState;
 use inkwire_transport::Closed;
 use tokio_util::sync::CancellationToken;
 
@@ -160,4 +161,34 @@ async fn facts_are_repeated_until_acknowledged_and_all_of_them_to_a_restored_sto
     let fact = conn.fact().await;
     assert!(matches!(fact.fact, Fact::Completed { .. }), "{fact:?}");
     assert!(matches!(conn.hear().await, ToBroker::Reconciled { .. }));
+}
+
+/// The state of the printer in the next report that tells it.
+async fn told(conn: &mut Conn) -> PrinterState {
+    loop {
+        if let ToBroker::Report(report) = serde_json::from_str(&conn.hear_text().await).unwrap() {
+            conn.say(&ToAgent::ReportOk(ReportOk {
+                seq: report.seq,
+                broker_time_ms: now_ms(),
+                report_interval_ms: None,
+            }));
+            if let Some(printers) = report.printers {
+                return printers[0].state;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_printer_is_asked_out_of_turn_when_a_job_begins_and_ends() {
+    let (dir, mut broker, printer) = (tempfile::tempdir().unwrap(), Broker::start().await, Printer::gated());
+    broker.pair(dir.path()).await;
+    let (_agent, _stop) = agent(dir.path(), &printer).await;
+    let (mut conn, _) = broker.session().await;
+    let began = Instant::now();
+    conn.label(open(1, b"x"), b"x").await;
+    assert_eq!(told(&mut conn).await, PrinterState::Processing);
+    printer.gate.add_permits(1);
+    assert_eq!(told(&mut conn).await, PrinterState::Idle);
+    assert!(began.elapsed() < Duration::from_secs(10), "long before its turn: {:?}", began.elapsed());
 }

@@ -1,5 +1,6 @@
 //! A printer that does what a test wants.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -35,6 +36,8 @@ pub struct Printer {
     pub begun: Semaphore,
     pub streams: bool,
     pub hold_open: Option<Duration>,
+    /// A copy is with it.
+    pub busy: AtomicBool,
 }
 
 impl Printer {
@@ -58,11 +61,21 @@ impl Printer {
             begun: Semaphore::new(0),
             streams: false,
             hold_open: None,
+            busy: AtomicBool::new(false),
         }
     }
 
     pub fn came_out(&self) -> Vec<Vec<u8>> {
         self.out.lock().unwrap().clone()
+    }
+}
+
+/// Busy as long as this lives.
+struct Busy<'a>(&'a AtomicBool);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }
 
@@ -76,7 +89,11 @@ impl Backend for Printer {
             make_and_model: None,
             location: None,
             formats: vec!["application/octet-stream".into()],
-            state: PrinterState::Idle,
+            state: if self.busy.load(Ordering::Acquire) {
+                PrinterState::Processing
+            } else {
+                PrinterState::Idle
+            },
             state_reasons: vec![],
             state_message: None,
             capabilities: Default::default(),
@@ -96,6 +113,8 @@ impl Backend for Printer {
         journal: &dyn Journal,
         cancel: &CancellationToken,
     ) -> Outcome {
+        self.busy.store(true, Ordering::Release);
+        let _until_the_end = Busy(&self.busy);
         tokio::select! {
             permit = self.gate.acquire() => permit.unwrap().forget(),
             () = cancel.cancelled() => return Outcome::Canceled,
