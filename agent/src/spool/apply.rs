@@ -91,7 +91,7 @@ pub(super) fn apply(db: &Connection, change: &Change, counters: &mut Counters) -
             )?;
         }
         Change::Fact { key, fact, at_ms } => {
-            let fact = &crate::report::bounded::bounded(fact.clone());
+            let fact = &super::bounded::bounded(fact.clone());
             let text =
                 serde_json::to_string(fact).map_err(|error| LedgerError::Unusable(error.to_string()))?;
             let sql = "INSERT INTO facts (id, job, attempt, fact_seq, ledger_seq, at_ms, fact) VALUES (?1, ?2, ?3,

@@ -4,6 +4,7 @@
 //! whatever goes to a device was committed here before.
 
 mod apply;
+mod bounded;
 pub(crate) mod change;
 mod ledger;
 pub(crate) mod part;

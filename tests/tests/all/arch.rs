@@ -74,7 +74,8 @@ const BROKER: &[(&str, &[&str])] = &[
     ("auth", &["store"]),
     ("documents", &["store"]),
     ("store", &[]),
-    ("config", &[]),
+    // documents/space.rs is pure: what must stay free.
+    ("config", &["documents"]),
     ("limits", &[]),
     ("clock", &[]),
 ];

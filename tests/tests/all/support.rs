@@ -50,7 +50,11 @@ pub(crate) async fn reaches(client: &Client, job: JobId, states: &[State]) -> Jo
 }
 
 /// Asks again and again until there is an answer.
-pub(crate) async fn eventually<T>(what: &str, within: Duration, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(
+    what: &str,
+    within: Duration,
+    mut ask: impl AsyncFnMut() -> Option<T>,
+) -> T {
     let end = Instant::now() + within;
     loop {
         if let Some(answer) = ask().await {

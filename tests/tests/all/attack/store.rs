@@ -29,7 +29,7 @@ fn a_store_from_a_newer_version_is_refused_by_broker_and_agent() {
     let mut agent = Agent::pair(&home, &broker, &[Printer::new("off", "socket://127.0.0.1:9")]);
     agent.start();
     let ledger = agent.state().join("ledger.sqlite3");
-    assert!(wait_until(Duration::from_secs(20), || ledger.exists() && agent.log().contains("session")));
+    assert!(wait_until(Duration::from_secs(20), || ledger.exists() && agent.log().contains("connected")));
     assert!(agent.process().terminate(Duration::from_secs(15)));
     assert!(broker.process().terminate(Duration::from_secs(15)));
 
