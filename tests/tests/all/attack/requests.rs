@@ -35,7 +35,7 @@ async fn a_job_that_cannot_be_is_refused_by_name() {
             ProblemKind::UnsupportedFormat,
             "application/pdf",
         ),
-        ("a thousand and one copies", too_many, documents::zpl(1), ProblemKind::InvalidParams, "1001"),
+        ("a thousand and one copies", too_many, documents::zpl(1), ProblemKind::InvalidParams, "1000"),
     ] {
         println!("{what}");
         let keyword = kind.keyword();
