@@ -234,9 +234,8 @@ impl Stage<'_> {
                 detected.push(syn.at_ms - cut.at_ms);
             }
             let answered = of(What::SynAck).next().map(|it| it.at_ms);
-            let through = answered
-                .and_then(|at| of(What::Syn).filter(|syn| syn.at_ms <= at).next_back())
-                .map(|it| it.at_ms);
+            let through =
+                answered.and_then(|at| of(What::Syn).rfind(|syn| syn.at_ms <= at)).map(|it| it.at_ms);
             let from_ms = if self.scenario.gap().is_zero() { through } else { Some(cut.back_ms) };
             let agent =
                 agents.iter().find(|it| it.local_endpoint.is_some_and(|at| at.ip() == IpAddr::V4(*address)));
