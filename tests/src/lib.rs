@@ -12,6 +12,8 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stdout,
+    clippy::wildcard_enum_match_arm,
     reason = "this crate is tests: a failure here is a failed test"
 )]
 

@@ -4,7 +4,7 @@ use inkwire_protocol::limits::{MAX_LIST_ITEMS, MAX_NAME_CHARS};
 use inkwire_protocol::message::{Fact, clip};
 
 /// Cuts words, keywords and lists to what a broker takes: a fact that is refused would come again for ever.
-pub(crate) fn bounded(fact: Fact) -> Fact {
+pub(super) fn bounded(fact: Fact) -> Fact {
     match fact {
         Fact::Corrupt { detail } => Fact::Corrupt { detail: clip(&detail).to_owned() },
         Fact::Stopped { reasons, detail } => {

@@ -116,14 +116,10 @@ struct OfAgent {
 }
 
 async fn status(admin: &Admin, _: Nothing) -> Answer {
-    let counters: serde_json::Map<String, Value> = admin
-        .api
-        .sessions
-        .counters
-        .all()
-        .into_iter()
-        .map(|(name, count)| (name.to_owned(), count.into()))
-        .collect();
+    let by_name = |counts: Vec<(&'static str, u64)>| -> serde_json::Map<String, Value> {
+        counts.into_iter().map(|(name, count)| (name.to_owned(), count.into())).collect()
+    };
+    let counters = &admin.api.sessions.counters;
     Ok(json!({
         "version": crate::VERSION,
         "url": admin.url.to_string(),
@@ -131,7 +127,8 @@ async fn status(admin: &Admin, _: Nothing) -> Answer {
         "store_epoch": admin.api.store.store_epoch(),
         "sessions": admin.api.sessions.registry.len(),
         "accounts": admin.api.store.accounts().await.map_err(internal)?.len(),
-        "counters": counters,
+        "counters": by_name(counters.all()),
+        "problems": by_name(counters.problems()),
     }))
 }
 

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use inkwire_protocol::app::{Problem, ProblemKind, Scope, method};
+use inkwire_protocol::message::clip;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -76,8 +77,20 @@ methods! {
     method::PAIRINGS_APPROVE, Admin, pairings::approve;
 }
 
-/// Calls a method by its name.
+/// Calls a method by its name. What is refused is counted and logged.
 pub(crate) async fn call(context: Context, name: &str, params: Value) -> Result<Value, Problem> {
+    let (api, key) = (context.api.clone(), context.caller.key);
+    let answered = answer_to(context, name, params).await;
+    if let Err(problem) = &answered {
+        let kind = problem.kind().unwrap_or(ProblemKind::Internal);
+        api.sessions.counters.refused(kind);
+        let (problem, detail) = (kind.keyword(), clip(&problem.detail));
+        tracing::info!(%key, method = clip(name), problem, detail, "request refused");
+    }
+    answered
+}
+
+async fn answer_to(context: Context, name: &str, params: Value) -> Result<Value, Problem> {
     let found = METHODS.iter().find(|method| method.name == name);
     let method =
         found.ok_or_else(|| ProblemKind::UnknownMethod.because(format!("there is no method `{name}`")))?;

@@ -9,6 +9,7 @@ use inkwire_protocol::app::{Job, JobCreate, JobCreated, JobProgress, Problem, Pr
 use inkwire_protocol::ids::{AccountId, AgentId, JobId, PrinterId, Sha256Digest};
 use inkwire_protocol::job::{Decision, Event, State};
 use inkwire_protocol::limits::IDEMPOTENCY_KEPT;
+use inkwire_protocol::message::clip;
 use inkwire_protocol::transfer::Layout;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -301,7 +302,10 @@ impl Jobs {
             let detail = "several printers have this name: use the printer's id";
             return Err(ProblemKind::InvalidParams.because(detail).at("/printer"));
         }
-        found.pop().ok_or_else(|| ProblemKind::NotFound.because("no such printer").at("/printer"))
+        found.pop().ok_or_else(|| {
+            let detail = format!("no printer `{}` in this account", clip(wanted));
+            ProblemKind::NotFound.because(detail).at("/printer")
+        })
     }
 
     fn admit(&self, bytes: u64) -> Result<(), Problem> {

@@ -1,14 +1,16 @@
-//! How often connections ended, by cause. An operator asks for them by `inkwire admin status`.
+//! How often connections ended, by cause, and requests were refused, by problem. An operator asks for them by `inkwire admin status`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use inkwire_protocol::app::ProblemKind;
 use inkwire_protocol::close::CloseCode;
 
-/// Counts of closes by code.
+/// Counts of closes by code, and of refused requests by problem.
 #[derive(Debug)]
 pub(crate) struct Counters {
     closed: Vec<(CloseCode, AtomicU64)>,
     other: AtomicU64,
+    problems: Vec<(ProblemKind, AtomicU64)>,
     /// Dials refused before they were anybody's.
     pub(crate) dials_refused: AtomicU64,
     /// Connections that ended before or within the TLS handshake.
@@ -22,6 +24,7 @@ impl Default for Counters {
         Self {
             closed: CloseCode::ALL.iter().map(|&code| (code, AtomicU64::new(0))).collect(),
             other: AtomicU64::new(0),
+            problems: ProblemKind::ALL.iter().map(|&kind| (kind, AtomicU64::new(0))).collect(),
             dials_refused: AtomicU64::new(0),
             handshakes_failed: AtomicU64::new(0),
             addresses_full: AtomicU64::new(0),
@@ -35,6 +38,20 @@ impl Counters {
         let counter =
             self.closed.iter().find(|(have, _)| *have == code).map_or(&self.other, |(_, count)| count);
         counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One more request of an app was refused with this problem.
+    pub(crate) fn refused(&self, kind: ProblemKind) {
+        if let Some((_, count)) = self.problems.iter().find(|(have, _)| *have == kind) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Every problem that has occurred, by keyword.
+    pub(crate) fn problems(&self) -> Vec<(&'static str, u64)> {
+        let problems = self.problems.iter();
+        let counts = problems.map(|(kind, count)| (kind.keyword(), count.load(Ordering::Relaxed)));
+        counts.filter(|&(_, count)| count > 0).collect()
     }
 
     /// Every cause that has occurred, by name.
@@ -70,6 +87,8 @@ mod tests {
         counters.closed(CloseCode::TooLarge);
         counters.closed(CloseCode::Other(1006));
         assert_eq!(counters.all(), [("too-large", 2), ("other", 1)]);
+        counters.refused(ProblemKind::NotFound);
+        assert_eq!(counters.problems(), [("not-found", 1)]);
         assert!(is_violation(CloseCode::TooLarge) && !is_violation(CloseCode::Superseded));
     }
 }

@@ -73,7 +73,8 @@ const BROKER: &[(&str, &[&str])] = &[
     ("auth", &["store"]),
     ("documents", &["store"]),
     ("store", &[]),
-    ("config", &[]),
+// documents/space.rs is pure: what must stay free.
+    ("config", &["documents"]),
     ("addresses", &[]),
     ("limits", &[]),
     ("clock", &[]),

@@ -57,6 +57,13 @@ impl Scene {
         serde_json::from_value(status["counters"].clone()).expect("counters are numbers")
     }
 
+    /// How often requests were refused with this problem: counted, and logged.
+    fn refused(&self, problem: &str) -> (u64, usize) {
+        let status = self.broker.admin(&["status"]);
+        let counted = status["problems"][problem].as_u64().unwrap_or(0);
+        (counted, self.logged(&["request refused", &format!("problem=\"{problem}\"")]))
+    }
+
     /// Lines of the broker's log that have all of this.
     fn logged(&self, having: &[&str]) -> usize {
         let log = std::fs::read_to_string(self.dir.path().join("broker/broker.log")).unwrap_or_default();

@@ -115,7 +115,7 @@ async fn a_printer_that_takes_its_time_is_no_dead_path() {
     let sink = sink::Socket::listen(Some((4096, Duration::from_millis(100))));
     let line = line("", sink).await;
     let epoch = line.epoch().await;
-    // More than the kernel's buffers and our windows hold, so that the printer's pace reaches the sender.
+    // More than the kernel's buffers take, so that the printer is still at it when the time is over.
     let document = documents::noise(22, 14_000_000);
     let mut job = new_job("raw", RAW);
     job.delivery = Delivery::Stream;

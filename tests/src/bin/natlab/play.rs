@@ -235,7 +235,7 @@ impl Stage<'_> {
             }
             let answered = of(What::SynAck).next().map(|it| it.at_ms);
             let through =
-                answered.and_then(|at| of(What::Syn).filter(|syn| syn.at_ms <= at).last()).map(|it| it.at_ms);
+                answered.and_then(|at| of(What::Syn).rfind(|syn| syn.at_ms <= at)).map(|it| it.at_ms);
             let from_ms = if self.scenario.gap().is_zero() { through } else { Some(cut.back_ms) };
             let agent =
                 agents.iter().find(|it| it.local_endpoint.is_some_and(|at| at.ip() == IpAddr::V4(*address)));

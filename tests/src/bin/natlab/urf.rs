@@ -83,7 +83,7 @@ mod tests {
         let whole = file(2);
         let page = (whole.len() - FILE_HEADER) / 2;
         for end in FILE_HEADER + 1..whole.len() {
-            let on_boundary = (end - FILE_HEADER) % page == 0;
+            let on_boundary = (end - FILE_HEADER).is_multiple_of(page);
             assert_eq!(pages(&whole[..end]).is_some(), on_boundary, "cut at {end}");
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use inkwire_client::protocol::app::{Agent as AgentView, AgentStatus};
+use inkwire_client::protocol::app::{Agent as AgentView, AgentStatus, ProblemKind};
 use inkwire_client::protocol::ids::Sha256Digest;
 use inkwire_client::protocol::job::State;
 use inkwire_client::{Client, new_job};
@@ -70,7 +70,15 @@ impl Drop for Bystander {
 async fn print(client: Client, printed: Arc<AtomicU64>) {
     loop {
         let label = documents::zpl(printed.load(Ordering::Relaxed));
-        let accepted = client.submit(new_job("bystander", RAW), label).await.expect("a label is accepted");
+        let accepted = match client.submit(new_job("bystander", RAW), label).await {
+            Ok(accepted) => accepted,
+            // Below its free space the broker takes no document, whoever sends it.
+            Err(error) if error.kind() == Some(ProblemKind::StorageFull) => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+            Err(error) => panic!("a label is not accepted: {error}"),
+        };
         loop {
             let job = client.job(accepted.id).await.expect("a label is known").job;
             assert_eq!(job.state.is_terminal(), job.state == State::Completed, "a label is printed: {job:?}");
