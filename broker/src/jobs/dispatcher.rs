@@ -133,6 +133,7 @@ impl Dispatcher {
         match command {
             Command::Made { row, source } => self.made(*row, source),
             Command::Ask { account, job, input } => {
+                let input = *input;
                 let known = self.jobs.get(&job).and_then(|entry| entry.row.as_ref());
                 if known.is_some_and(|row| row.account != account) {
                     return answer(input, Err(ProblemKind::NotFound.because("no such job")));

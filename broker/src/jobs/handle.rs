@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::dispatcher::Dispatcher;
 use super::input::{Command, Input, Wish};
-use super::making::new_job;
+use super::making::{job_of, new_job};
 use super::problems::{draining, internal, upload_problem};
 use super::retention::{self, Kept};
 use super::submission::{self, Document};
@@ -25,9 +25,7 @@ use super::views::Views;
 use crate::clock::now_ms;
 use crate::documents::{Documents, Source, Upload, Whole};
 use crate::sessions::link::SessionEvent;
-use crate::store::{
-    Change, CommitError, Idempotency, JobRow, NewJob, Outcome, PrinterRow, ReadError, SharedStore,
-};
+use crate::store::{Change, CommitError, Idempotency, JobRow, NewJob, PrinterRow, ReadError, SharedStore};
 
 /// Commands that may wait for the dispatcher; more wait in their callers.
 const COMMANDS: usize = 1024;
@@ -281,7 +279,7 @@ impl Jobs {
 
     async fn ask(&self, account: AccountId, job: JobId, wish: Wish) -> Result<Job, Problem> {
         let (reply, answer) = oneshot::channel();
-        let input = Input { wish, reply: Some(reply) };
+        let input = Box::new(Input { wish, reply: Some(reply) });
         self.commands.send(Command::Ask { account, job, input }).await.map_err(|_| draining())?;
         answer.await.unwrap_or_else(|_| Err(draining()))
     }
@@ -315,11 +313,4 @@ impl Jobs {
             problem
         })
     }
-}
-
-fn job_of(outcomes: Vec<Outcome>) -> Result<JobRow, Problem> {
-    outcomes
-        .into_iter()
-        .find_map(|outcome| if let Outcome::Job(row) = outcome { Some(*row) } else { None })
-        .ok_or_else(|| ProblemKind::Internal.because("the store made no job"))
 }

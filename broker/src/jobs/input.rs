@@ -21,7 +21,7 @@ pub(super) enum Command {
     /// A job was made and committed; its source, where it is at hand.
     Made { row: Box<JobRow>, source: Option<Arc<Source>> },
     /// Something is asked of a job.
-    Ask { account: AccountId, job: JobId, input: Input },
+    Ask { account: AccountId, job: JobId, input: Box<Input> },
     /// The agent was revoked (committed).
     AgentRevoked { agent: AgentId },
 }

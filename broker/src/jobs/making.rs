@@ -1,6 +1,6 @@
 //! A checked request becomes a job. Its row, its document and its first event are one commit.
 
-use inkwire_protocol::app::{Job, JobCreate};
+use inkwire_protocol::app::{Job, JobCreate, Problem, ProblemKind};
 use inkwire_protocol::ids::{AccountId, Attempt, DocumentId, JobId, Sha256Digest};
 use inkwire_protocol::job::State;
 use serde_json::Map;
@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::submission::{self, Document};
 use super::transition::event;
-use crate::store::{Idempotency, JobRow, NewDocument, NewJob, PrinterRow};
+use crate::store::{Idempotency, JobRow, NewDocument, NewJob, Outcome, PrinterRow};
 
 /// The job that `request` asks for, made `now`.
 pub(super) fn new_job(
@@ -72,4 +72,12 @@ pub(super) fn new_job(
     let kind = if state == State::Incoming { "job.incoming" } else { "job.accepted" };
     let events = vec![event(&row, kind, Map::new(), now)];
     NewJob { row, document: content, idempotency, events }
+}
+
+/// The job that a commit made.
+pub(super) fn job_of(outcomes: Vec<Outcome>) -> Result<JobRow, Problem> {
+    outcomes
+        .into_iter()
+        .find_map(|outcome| if let Outcome::Job(row) = outcome { Some(*row) } else { None })
+        .ok_or_else(|| ProblemKind::Internal.because("the store made no job"))
 }
