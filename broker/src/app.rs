@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use inkwire_protocol::ids::Sha256Digest;
-use inkwire_service::fsio::{WriteError, create_dir_durable};
+use inkwire_service::fsio::{WriteError, create_dir_durable, keep_private};
 use inkwire_transport::{BrokerUrl, BrokerUrlError};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -115,6 +115,7 @@ impl Broker {
         files::raise_limit(config.limits.max_connections);
         let data_dir = config.data_dir.clone();
         create_dir_durable(&data_dir, 0o700)?;
+        keep_private(&data_dir)?;
         // First, for it takes the folder's lock.
         let folder = data_dir.clone();
         let store: SharedStore = Arc::new(blocking(move || SqliteStore::open(&folder)).await??);

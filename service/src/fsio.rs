@@ -57,6 +57,16 @@ pub fn create_dir_durable(path: &Path, mode: u32) -> Result<(), WriteError> {
     sync_dir(above)
 }
 
+/// Shuts everybody but the owner out of a folder that may have been made by somebody else (Unix; elsewhere the folder's own
+/// rules hold): what a daemon keeps there is secret, also in files that a library makes.
+pub fn keep_private(folder: &Path) -> Result<(), WriteError> {
+    system::keep_private(folder).map_err(|source| WriteError {
+        step: "protect",
+        path: folder.to_owned(),
+        source,
+    })
+}
+
 /// Makes renames, new and removed names in the folder durable. Does nothing where the system has no such call.
 pub fn sync_dir(folder: &Path) -> Result<(), WriteError> {
     system::sync_dir(folder).map_err(|source| WriteError { step: "sync", path: folder.to_owned(), source })
@@ -81,7 +91,7 @@ fn folder_of(path: &Path) -> &Path {
 mod system {
     use std::fs::{DirBuilder, File, OpenOptions};
     use std::io;
-    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
     use std::path::Path;
 
     pub(super) fn set_mode(options: &mut OpenOptions, mode: u32) {
@@ -90,6 +100,10 @@ mod system {
 
     pub(super) fn create_dir(path: &Path, mode: u32) -> io::Result<()> {
         DirBuilder::new().mode(mode).create(path)
+    }
+
+    pub(super) fn keep_private(folder: &Path) -> io::Result<()> {
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
     }
 
     pub(super) fn sync_dir(folder: &Path) -> io::Result<()> {
@@ -109,6 +123,10 @@ mod system {
         std::fs::create_dir(path)
     }
 
+    pub(super) fn keep_private(_: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
     // NTFS journals the names itself; a folder's handle cannot be flushed without administrator's rights.
     pub(super) fn sync_dir(_: &Path) -> io::Result<()> {
         Ok(())
@@ -122,6 +140,16 @@ mod tests {
     fn names(folder: &Path) -> Vec<String> {
         let entries = std::fs::read_dir(folder).unwrap();
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_others_could_read_is_shut() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        keep_private(folder.path()).unwrap();
+        assert_eq!(folder.path().metadata().unwrap().permissions().mode() & 0o777, 0o700);
     }
 
     #[test]

@@ -51,6 +51,7 @@ pub(super) type Partial = (JobKey, Layout, Arc<Open>, PartFile);
 
 pub(super) async fn open(config: &Config, extras: Extras, agent: AgentId) -> Result<Opened, StartError> {
     let spool_dir = config.state_dir.join(SPOOL_DIR);
+    fsio::keep_private(&config.state_dir).map_err(|error| unusable(&config.state_dir, error))?;
     let ledger = open_ledger(config.state_dir.clone(), agent).await?;
     let meta = ledger.read(reader::meta).await?;
     let clock = Arc::new(BrokerClock::new(meta.clock_offset_ms, extras.clock_skew_ms));

@@ -93,9 +93,7 @@ pub(crate) async fn to_the_end(
 /// What is worth a line of its own while bars are shown.
 fn remark(event: &Event) -> Option<String> {
     match event.kind.as_str() {
-        "job.interrupted" | "job.suspended" => {
-            Some("the link to the agent was cut; waiting for its new address".into())
-        }
+        "job.cut" => Some("the link to the agent was cut; waiting for its new address".into()),
         "job.resumed" => Some("the agent is back; the job goes on where it stopped".into()),
         _ => None,
     }

@@ -73,7 +73,7 @@ const BROKER: &[(&str, &[&str])] = &[
     ("auth", &["store"]),
     ("documents", &["store"]),
     ("store", &[]),
-// documents/space.rs is pure: what must stay free.
+    // documents/space.rs is pure: what must stay free.
     ("config", &["documents"]),
     ("addresses", &[]),
     ("limits", &[]),
