@@ -119,8 +119,13 @@ impl Worker {
                 let outcome = self.attend(&taken, watching, &journal, stops).await?;
                 self.finish(&taken, outcome, None).await
             }
-            Recovery::Decided(Outcome::Uncertain { reason, detail, delivered_bytes }) => {
-                let delivered_bytes = delivered_bytes.max(taken.noted);
+            Recovery::Decided(Outcome::Uncertain { reason, detail, delivered_bytes: _ }) => {
+                // The back-end can only say what is possible; what was noted is certain.
+                let delivered_bytes = taken.noted;
+                let detail = format!(
+                    "{detail}; at least {delivered_bytes} of its {} bytes had been given to it",
+                    taken.open.bytes
+                );
                 let outcome = Outcome::Uncertain { reason, detail, delivered_bytes };
                 self.finish(&taken, outcome, None).await
             }

@@ -75,7 +75,7 @@ pub enum Fact {
         reason: String,
         /// In words.
         detail: String,
-        /// Bytes that went to the device for sure or possibly.
+        /// Bytes that the agent gave to the device, as far as it knows; after a restart at least so many.
         delivered_bytes: u64,
     },
 }
