@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -29,6 +30,7 @@ pub(crate) struct Upload {
     /// Every packet below is durable: an ack is due when it changes. Closed where the file failed.
     pub(crate) durable: watch::Receiver<u32>,
     packets: mpsc::Sender<Work>,
+    failed: Arc<OnceLock<UploadError>>,
 }
 
 /// A document that is whole, with its final name, on stable storage.
@@ -47,6 +49,9 @@ pub(crate) enum UploadError {
     /// No space.
     #[error(transparent)]
     Full(#[from] super::StorageFull),
+    /// It filled up while the document came.
+    #[error("the broker's disk filled up while the document came; remove old jobs or add space")]
+    FilledUp,
     /// Packets are missing.
     #[error("packet {next_seq} of {packets} has not come")]
     Incomplete { next_seq: u32, packets: u32 },
@@ -60,6 +65,10 @@ pub(crate) enum UploadError {
 
 impl From<std::io::Error> for UploadError {
     fn from(error: std::io::Error) -> Self {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        if matches!(error.kind(), StorageFull | QuotaExceeded) {
+            return Self::FilledUp;
+        }
         Self::Disk(error.to_string())
     }
 }
@@ -74,19 +83,20 @@ impl Upload {
     /// Takes packet `seq`, which [`inkwire_protocol::transfer::Receiver`] let pass and whose checksum was checked. Waits
     /// while the disk is behind.
     pub(crate) async fn write(&self, seq: u32, crc32c: u32, data: Bytes) -> Result<(), UploadError> {
-        self.packets.send(Work::Packet { seq, crc32c, data }).await.map_err(|_| stopped())
+        self.packets.send(Work::Packet { seq, crc32c, data }).await.map_err(|_| self.failure())
+    }
+
+    /// Why its writer has stopped.
+    pub(crate) fn failure(&self) -> UploadError {
+        self.failed.get().cloned().unwrap_or_else(|| UploadError::Disk("its writer has stopped".into()))
     }
 
     /// Every packet was written: syncs, checks the digest, and gives the file its final name.
     pub(super) async fn finish(&self, stated: Option<Sha256Digest>) -> Result<Whole, UploadError> {
         let (reply, answer) = oneshot::channel();
-        self.packets.send(Work::Finish { stated, reply }).await.map_err(|_| stopped())?;
-        answer.await.unwrap_or_else(|_| Err(stopped()))
+        self.packets.send(Work::Finish { stated, reply }).await.map_err(|_| self.failure())?;
+        answer.await.unwrap_or_else(|_| Err(self.failure()))
     }
-}
-
-fn stopped() -> UploadError {
-    UploadError::Disk("its writer has stopped; the broker's log says why".into())
 }
 
 /// Opens the partial file at `path` (without its suffix), finds what survived, and starts its writer. Blocks.
@@ -99,7 +109,9 @@ pub(super) fn begin(path: PathBuf, layout: Layout, lock: File) -> Result<Upload,
     let (sender, packets) = mpsc::channel(QUEUE_PACKETS);
     let durable = watch::Sender::new(next_seq);
     let receiver = durable.subscribe();
+    let failed = Arc::new(OnceLock::new());
     let writer = Writer {
+        failed: Arc::clone(&failed),
         path,
         layout,
         data,
@@ -111,7 +123,7 @@ pub(super) fn begin(path: PathBuf, layout: Layout, lock: File) -> Result<Upload,
         _lock: lock,
     };
     std::thread::Builder::new().name("document-writer".into()).spawn(move || writer.run(packets))?;
-    Ok(Upload { layout, next_seq, durable: receiver, packets: sender })
+    Ok(Upload { layout, next_seq, durable: receiver, packets: sender, failed })
 }
 
 /// The longest prefix of packets that is what was received.
@@ -136,6 +148,7 @@ fn surviving(data: &File, crcs: &File, layout: Layout) -> std::io::Result<u32> {
 }
 
 struct Writer {
+    failed: Arc<OnceLock<UploadError>>,
     path: PathBuf,
     layout: Layout,
     data: File,
@@ -163,6 +176,8 @@ impl Writer {
             if let Err(error) = result {
                 // The file is poisoned: what a failed sync leaves behind is anybody's guess, so it is not tried again.
                 tracing::error!(path = %self.path.display(), %error, "a document cannot be stored");
+                // Set once: this is the only place, and it ends the writer.
+                let _first = self.failed.set(error.into());
                 self.discard();
                 return;
             }

@@ -29,3 +29,4 @@ mod transition;
 mod views;
 
 pub(crate) use handle::{Jobs, JobsStart};
+pub(crate) use problems::upload_problem;

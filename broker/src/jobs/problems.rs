@@ -13,10 +13,11 @@ pub(super) fn draining() -> Problem {
     ProblemKind::Draining.because("the broker is stopping; ask again after its restart")
 }
 
-pub(super) fn upload_problem(error: &UploadError) -> Problem {
+/// What the app hears of an upload that does not go on.
+pub(crate) fn upload_problem(error: &UploadError) -> Problem {
     let kind = match error {
         UploadError::Disk(_) => ProblemKind::Internal,
-        UploadError::Full(_) => ProblemKind::StorageFull,
+        UploadError::Full(_) | UploadError::FilledUp => ProblemKind::StorageFull,
         UploadError::Incomplete { .. } | UploadError::TakenOver => ProblemKind::Conflict,
         UploadError::Digest { .. } => ProblemKind::DigestMismatch,
     };

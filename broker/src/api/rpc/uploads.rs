@@ -16,6 +16,7 @@ use inkwire_protocol::transfer::{Channels, PacketVerdict, Receiver, Violation, W
 
 use super::outgoing::Outgoing;
 use crate::documents::{Upload, UploadError};
+use crate::jobs::upload_problem;
 
 /// The round trip that windows are sized for: what is durable at once is acked at once, so a guess is enough.
 const ASSUMED_RTT: Duration = Duration::from_millis(100);
@@ -154,16 +155,10 @@ impl Uploads {
     }
 
     fn refuse(&self, transfer: TransferId, error: &UploadError, out: &Outgoing) {
-        let kind = match error {
-            UploadError::Full(_) => ProblemKind::StorageFull,
-            UploadError::Digest { .. } => ProblemKind::DigestMismatch,
-            UploadError::Incomplete { .. } => ProblemKind::Conflict,
-            UploadError::TakenOver => ProblemKind::Conflict,
-            UploadError::Disk(_) => ProblemKind::Internal,
-        };
-        tracing::warn!(%transfer, %error, "upload refused");
+        // The packet that finds the writer gone and the watch over its progress both come here: the first one tells.
         if self.channels().close(transfer).is_some() {
-            let problem = kind.because(error.to_string());
+            tracing::warn!(%transfer, %error, "upload refused");
+            let problem = upload_problem(error);
             out.notify(method::UPLOAD_REFUSED, UploadRefused { transfer, problem });
         }
     }
@@ -195,8 +190,13 @@ async fn acknowledge(
         if durable.changed().await.is_err() {
             let Some(slot) = slot.upgrade() else { return };
             let taken_over = slot.taken_over.load(Ordering::Acquire);
-            let failed = || UploadError::Disk("the file has failed".into());
-            uploads.refuse(transfer, &if taken_over { UploadError::TakenOver } else { failed() }, &out);
+            let error = match slot.upload.lock().await.as_ref() {
+                _ if taken_over => UploadError::TakenOver,
+                Some(upload) => upload.failure(),
+                // Taken out to be finished: whoever did so hears of it.
+                None => return,
+            };
+            uploads.refuse(transfer, &error, &out);
             return;
         }
         let Some(slot) = slot.upgrade() else { return };
