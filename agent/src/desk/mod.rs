@@ -61,6 +61,8 @@ pub(crate) struct Desk {
     /// Requests for jobs that are still to be offered.
     early: VecDeque<(JobKey, Request)>,
     store_epoch: Option<inkwire_protocol::ids::StoreEpoch>,
+    /// The last refusal that was logged: a job that is offered again and again is told of once.
+    refused: Option<(inkwire_protocol::ids::JobId, inkwire_protocol::message::RefuseReason)>,
     tell: mpsc::Sender<Inner>,
     told: mpsc::Receiver<Inner>,
 }
@@ -81,6 +83,7 @@ impl Desk {
             partly: HashMap::new(),
             early: VecDeque::new(),
             store_epoch,
+            refused: None,
             tell,
             told,
         };

@@ -49,6 +49,12 @@ impl Desk {
         reason: RefuseReason,
         detail: String,
     ) {
+        // `known` is no refusal to a person: its facts follow.
+        let news = reason != RefuseReason::Known && self.refused != Some((key.job, reason));
+        if news {
+            self.refused = Some((key.job, reason));
+            tracing::warn!(job = %key, ?reason, detail, "a document is refused");
+        }
         let (job, attempt, detail) = (key.job, key.attempt, Some(detail));
         if let Some(session) = self.session {
             let refuse = Refuse { transfer, job, attempt, reason, detail };
