@@ -105,6 +105,7 @@ async fn pair_with(args: Pair) -> Result<Exit, Failure> {
     let state_dir =
         state_dir.ok_or_else(|| Failure::usage("there is no folder for the agent's state: use --state"))?;
     let enrolment = args.enrolment.map(Secret::new);
+    let start = format!("start it: inkwire agent --state {}", state_dir.display());
     let request = PairRequest { url, state_dir, enrolment };
     let paired = pair(request, |code| {
         output::note(&format!("code         {}", code.code));
@@ -130,7 +131,7 @@ async fn pair_with(args: Pair) -> Result<Exit, Failure> {
             "paired as `{}` with account `{}` ({})",
             paired.agent_name, paired.account_name, paired.agent
         ))?;
-        output::note("start it: inkwire agent");
+        output::note(&start);
     }
     Ok(Exit::Done)
 }

@@ -1,10 +1,12 @@
 //! `inkwire job`.
 
+use std::str::FromStr;
 use std::time::SystemTime;
 
 use clap::ValueEnum;
-use inkwire_client::protocol::app::JobDetail;
-use inkwire_client::protocol::ids::JobId;
+use inkwire_client::Client;
+use inkwire_client::protocol::app::{JobDetail, JobList};
+use inkwire_client::protocol::ids::{IdError, JobId};
 use inkwire_client::protocol::job::Decision;
 
 use super::watch;
@@ -16,6 +18,7 @@ use crate::words;
 
 /// Show a job with its history, or act on it
 ///
+///   inkwire job 17
 ///   inkwire job 018f7d2e-5b7a-7000-8000-3f1a5b2c4d6e
 ///   inkwire job 018f7d2e-5b7a-7000-8000-3f1a5b2c4d6e --cancel
 ///   inkwire job 018f7d2e-5b7a-7000-8000-3f1a5b2c4d6e --decide printed
@@ -23,8 +26,8 @@ use crate::words;
 #[command(verbatim_doc_comment)]
 #[group(skip)]
 pub(crate) struct Args {
-    /// The job's id
-    job: JobId,
+    /// The job's id, or its number in the account as `inkwire jobs` shows it
+    job: Named,
     #[command(flatten)]
     action: Action,
     /// Follow it to its end
@@ -61,33 +64,63 @@ enum Word {
     Drop,
 }
 
+/// A job as a person names it.
+#[derive(Debug, Clone, Copy)]
+enum Named {
+    Id(JobId),
+    Number(u64),
+}
+
+impl FromStr for Named {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        text.parse().map(Self::Number).or_else(|_| text.parse().map(Self::Id))
+    }
+}
+
+impl Named {
+    async fn find(self, client: &Client) -> Result<JobId, Failure> {
+        let number = match self {
+            Self::Id(id) => return Ok(id),
+            Self::Number(number) => number,
+        };
+        // A page of one, of the jobs below the next number, begins with this one where it exists.
+        let list = JobList { before: number.checked_add(1), limit: Some(1), ..JobList::default() };
+        let found = client.jobs(&list).await?.jobs.into_iter().find(|job| job.number == number);
+        let missing =
+            || Failure::new(Exit::Refused, anyhow::anyhow!("there is no job {number} in this account"));
+        found.map(|job| job.id).ok_or_else(missing)
+    }
+}
+
 pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     let client = args.connection.open().await?;
+    let id = args.job.find(&client).await?;
     let Action { cancel, hold, release, decide } = args.action;
     if cancel {
-        client.cancel(args.job).await?;
+        client.cancel(id).await?;
     } else if hold {
-        client.hold(args.job).await?;
+        client.hold(id).await?;
     } else if release {
-        client.release(args.job).await?;
+        client.release(id).await?;
     } else if let Some(word) = decide {
         let decision = match word {
             Word::Printed => Decision::Printed,
             Word::Reprint => Decision::Reprint,
             Word::Drop => Decision::Drop,
         };
-        client.decide(args.job, decision).await?;
+        client.decide(id, decision).await?;
     }
     let mut exit = Exit::Done;
     if args.watch {
         let bars = Bars::new(!args.json);
         let events = client.events(watch::all_jobs()).await?;
-        let job = client.job(args.job).await?.job;
+        let job = client.job(id).await?.job;
         exit =
             watch::exit(watch::to_the_end(&client, events, job, (!args.json).then_some(&bars)).await?.state);
         bars.clear();
     }
-    let detail = client.job(args.job).await?;
+    let detail = client.job(id).await?;
     if args.json {
         output::json(&detail)?
     } else {
