@@ -105,6 +105,9 @@ pub const URGENT_DIAL_EVERY: Duration = Duration::from_secs(1);
 pub const URGENT_DIAL_FOR: Duration = Duration::from_secs(60);
 /// A dial that is not urgent waits a random time from [`MIN_DIAL_JITTER`] to this: a restarted broker is not trampled.
 pub const MAX_DIAL_JITTER: Duration = Duration::from_secs(30);
+/// And within the first minute after a loss: a line that was gone for half a minute must not stay empty for a whole one, and a
+/// broker takes a thousand returning agents a second.
+pub const FIRST_DIAL_JITTER: Duration = Duration::from_secs(10);
 /// The shortest such wait.
 pub const MIN_DIAL_JITTER: Duration = Duration::from_secs(1);
 /// A session that lasted this long was a good one: the next loss begins a new [`URGENT_DIAL_FOR`].

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use crate::close::{AfterClose, CloseCode};
 use crate::limits::{
-    GOOD_SESSION_AFTER, HOURLY, MAX_DIAL_JITTER, MIN_DIAL_JITTER, URGENT_DIAL_EVERY, URGENT_DIAL_FOR,
+    FIRST_DIAL_JITTER, GOOD_SESSION_AFTER, HOURLY, MAX_DIAL_JITTER, MIN_DIAL_JITTER, URGENT_DIAL_EVERY,
+    URGENT_DIAL_FOR,
 };
 use crate::message::DialError;
 
@@ -172,7 +173,11 @@ impl Dialler {
             None if urgent && now < self.lost_at + URGENT_DIAL_FOR => now,
             // Beside a hanging attempt there is no other now; its failure or deadline brings the next.
             None if self.hanging > 0 => return When::Wait,
-            None => self.wait_from + MIN_DIAL_JITTER + (MAX_DIAL_JITTER - MIN_DIAL_JITTER).mul_f64(drawn),
+            None => {
+                let most =
+                    if now < self.lost_at + URGENT_DIAL_FOR { FIRST_DIAL_JITTER } else { MAX_DIAL_JITTER };
+                self.wait_from + MIN_DIAL_JITTER + (most - MIN_DIAL_JITTER).mul_f64(drawn)
+            }
         };
         let due = spaced.map_or(due, |spaced| spaced.max(due));
         if now >= due { When::Now } else { When::At(due) }
@@ -223,6 +228,17 @@ mod tests {
         dialler.on_connected(start);
         assert_eq!(dialler.next(start + s(1), true, 0.5), When::Wait);
         dialler
+    }
+
+    #[test]
+    fn without_work_waits_are_short_for_a_minute_and_longer_after_it() {
+        let start = crate::session::any_instant();
+        let mut dialler = live(start);
+        dialler.on_lost(start + s(60), Lost::Broken);
+        assert_eq!(dialler.next(start + s(60), false, 1.0), When::At(start + s(70)));
+        dialler.on_attempt(start + s(70));
+        dialler.on_failure(start + s(121), Failure::Unreachable);
+        assert_eq!(dialler.next(start + s(121), false, 1.0), When::At(start + s(151)));
     }
 
     #[test]
