@@ -25,10 +25,12 @@ impl Tally {
     /// The sum of the summaries of nextest (`Summary [ 1.0s] 3 tests run: 2 passed, 1 failed, 0 skipped`) and of cargo
     /// test (`test result: ok. 2 passed; 0 failed; ...`). A test that timed out has failed.
     pub(crate) fn of_tests(output: &str) -> Self {
+        // Nextest repeats what a failed test's own runner said: its summary counts that already.
+        let nextest = output.lines().any(|line| line.trim_start().starts_with("Summary ["));
         let summaries = output.lines().filter_map(|line| {
             let line = line.trim_start();
-            if line.starts_with("Summary [") {
-                line.split_once(" run: ").map(|(_, counts)| counts)
+            if nextest {
+                line.strip_prefix("Summary [")?.split_once(" run: ").map(|(_, counts)| counts)
             } else {
                 line.strip_prefix("test result: ")
             }
@@ -65,6 +67,8 @@ mod tests {
         let nextest =
             "     Summary [   1.234s] 12 tests run: 9 passed (1 slow), 2 failed, 1 timed out, 3 skipped\n";
         assert_eq!(Tally::of_tests(nextest), Tally { passed: 9, failed: 3 });
+        let within = format!("    test result: FAILED. 0 passed; 1 failed\n{nextest}");
+        assert_eq!(Tally::of_tests(&within), Tally { passed: 9, failed: 3 });
         let cargo = "test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out\n\
                      test result: FAILED. 1 passed; 2 failed; 0 ignored\n";
         assert_eq!(Tally::of_tests(cargo), Tally { passed: 6, failed: 2 });
