@@ -89,6 +89,8 @@ fn deny() -> Result<Tally> {
 
 /// Runs tests whose names do (or do not) begin with `crash::`, by nextest where it is installed.
 fn run_tests(packages: &[&str], crash: bool) -> Result<Tally> {
+    // The binaries that tests start are not built by the tests' own package.
+    build_all()?;
     let (tool, stream) = if found("cargo-nextest") {
         let filter = if crash { "test(/^crash::/)" } else { "not test(/^crash::/)" };
         (cargo(["nextest", "run", "--no-fail-fast", "-E", filter]).args(packages), Stream::Err)
