@@ -3,6 +3,9 @@
 /// The bytes before a record's content.
 const HEADER_BYTES: usize = 5;
 
+/// The type of records that carry data (and, in TLS 1.3, everything after the first flight).
+const APPLICATION_DATA: u8 = 23;
+
 /// Where one direction of a TLS connection stands.
 #[derive(Debug, Default)]
 pub(super) struct Records {
@@ -13,7 +16,7 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// The content length of the largest record that begins in these bytes; 0 where none does.
+    /// The content length of the largest record with data that begins in these bytes; 0 where none does.
     pub(super) fn largest(&mut self, mut data: &[u8]) -> usize {
         let mut largest = 0;
         while !data.is_empty() {
@@ -27,10 +30,12 @@ impl Records {
             let (head, rest) = data.split_at(wanted);
             self.header.extend_from_slice(head);
             data = rest;
-            if let [_, _, _, high, low] = self.header[..] {
+            if let [kind, _, _, high, low] = self.header[..] {
                 self.left = usize::from(u16::from_be_bytes([high, low]));
                 self.header.clear();
-                largest = largest.max(self.left);
+                if kind == APPLICATION_DATA {
+                    largest = largest.max(self.left);
+                }
             }
         }
         largest
