@@ -48,7 +48,7 @@ const PRINTER: &str = "shelf";
 /// The document takes about so long through the router, so that a person can watch.
 const PACED_OVER_S: u64 = 5;
 /// The slowest and the fastest pace, in bytes a second.
-const PACE: (u64, u64) = (16 * 1024, 7_000_000);
+const PACE: (u64, u64) = (16 * 1024, 10_000_000);
 /// A shorter document cannot be cut in its middle: it is on its way at once.
 const MIN_BYTES: u64 = 16 * DEFAULT_PACKET_BYTES as u64;
 /// The job is over by then.

@@ -9,8 +9,8 @@ use pdf_writer::{Content, Finish as _, Name, Pdf, Rect, Ref, Str, TextStr};
 const PAGE: (f32, f32) = (595.0, 842.0);
 /// Pixels of each page's picture: 3 bytes each, 2.8 MB a page.
 const PICTURE: (u32, u32) = (1120, 840);
-/// Pages that make more than 20 of the largest windows that a fast local path gets (1 MiB to begin with).
-pub const PAGES: u32 = 12;
+/// Pages that make more than 20 windows even of the largest size: 87 MB.
+pub const PAGES: u32 = 31;
 
 /// Makes a PDF of `pages` pages.
 pub fn make_pdf(pages: u32) -> Vec<u8> {
@@ -108,6 +108,7 @@ fn pixels(number: u32) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use inkwire_client::protocol::limits::MAX_WINDOW_BYTES;
 
     #[test]
     fn pdfinfo_opens_it_and_counts_its_pages() {
@@ -125,7 +126,7 @@ mod tests {
     #[test]
     fn it_is_long_enough_and_the_same_every_time() {
         let one = make_pdf(PAGES);
-        assert!(one.len() as u64 > 20 * 1024 * 1024 + 1024 * 1024, "{} bytes", one.len());
+        assert!(one.len() as u64 > 20 * MAX_WINDOW_BYTES, "{} bytes", one.len());
         assert!(one == make_pdf(PAGES));
     }
 }

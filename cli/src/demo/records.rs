@@ -2,7 +2,8 @@
 
 /// The bytes before a record's content.
 const HEADER_BYTES: usize = 5;
-/// The content type of a record that carries data (RFC 8446 section 5.1).
+
+/// The type of records that carry data (and, in TLS 1.3, everything after the first flight).
 const APPLICATION_DATA: u8 = 23;
 
 /// Where one direction of a TLS connection stands.
@@ -15,7 +16,7 @@ pub(super) struct Records {
 }
 
 impl Records {
-    /// The content length of the largest record of data that begins in these bytes; 0 where none does.
+    /// The content length of the largest record with data that begins in these bytes; 0 where none does.
     pub(super) fn largest(&mut self, mut data: &[u8]) -> usize {
         let mut largest = 0;
         while !data.is_empty() {
