@@ -47,15 +47,21 @@ fn there(name: &str) -> bool {
     found(name) || elsewhere.iter().any(|folder| Path::new(folder).join(name).is_file())
 }
 
-/// Installs what is missing where that may be done; otherwise says exactly what to install.
+/// Installs what is missing and starts what does not run, where that may be done; otherwise says exactly what to do.
 pub(super) fn stage() -> Result<Tally> {
+    let root = Tool::new("id").arg("-u").output().is_ok_and(|id| id.trim() == "0");
+    install(root)?;
+    start_services(root)?;
+    Ok(Tally::PASSED)
+}
+
+fn install(root: bool) -> Result<()> {
     let packages = missing();
     if packages.is_empty() {
         println!("tools: nothing is missing");
-        return Ok(Tally::PASSED);
+        return Ok(());
     }
     let command = format!("apt-get install --no-install-recommends {}", packages.join(" "));
-    let root = Tool::new("id").arg("-u").output().is_ok_and(|id| id.trim() == "0");
     if !root || !found("apt-get") {
         bail!("programs that tests need are missing; as root on Debian: {command}");
     }
@@ -67,5 +73,29 @@ pub(super) fn stage() -> Result<Tally> {
     if !still.is_empty() {
         bail!("installed, but their programs are not where they were expected: {}", still.join(", "));
     }
-    Ok(Tally::PASSED)
+    Ok(())
+}
+
+/// ippeveprinter announces itself through avahi, which needs the system's bus. What is started here stays, as a service would.
+fn start_services(root: bool) -> Result<()> {
+    let bus = std::os::unix::net::UnixStream::connect("/run/dbus/system_bus_socket").is_ok();
+    let announcer = std::os::unix::net::UnixStream::connect("/run/avahi-daemon/socket").is_ok();
+    if bus && announcer {
+        return Ok(());
+    }
+    if !root {
+        bail!(
+            "the system bus and avahi-daemon must run for ippeveprinter; as root: systemctl start dbus avahi-daemon"
+        );
+    }
+    if !bus {
+        println!("tools: starting the system bus");
+        std::fs::create_dir_all("/run/dbus")?;
+        Tool::new("dbus-daemon").args(["--system", "--fork", "--nopidfile"]).run()?;
+    }
+    if !announcer {
+        println!("tools: starting avahi-daemon");
+        Tool::new("avahi-daemon").args(["--daemonize", "--no-drop-root"]).run()?;
+    }
+    Ok(())
 }
