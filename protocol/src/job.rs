@@ -24,6 +24,7 @@ use crate::ids::Attempt;
 
 /// Where a job stands (IPP `job-state` where IPP has a word).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum State {
     /// The document is still on its way to the broker; nobody was promised anything.
@@ -111,6 +112,7 @@ impl std::fmt::Display for State {
 
 /// What is asked of an agent that owns a job's outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Request {
     /// Do not print; answered by `canceled`, `uncertain` or `completed`.
@@ -125,6 +127,7 @@ pub enum Request {
 
 /// A human's or a policy's word on an uncertain job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Decision {
     /// It came out.

@@ -6,6 +6,7 @@ use crate::ids::PrinterNumber;
 
 /// How the agent reaches a device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Backend {
     /// `ipp://` or `ipps://`: a printer or a CUPS queue.
@@ -22,6 +23,7 @@ pub enum Backend {
 
 /// IPP `printer-state`, and what is known when the device cannot be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum PrinterState {
     /// Ready for a job.
@@ -39,6 +41,7 @@ pub enum PrinterState {
 
 /// One supply of a printer (IPP `marker-*`).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Marker {
     /// `marker-names`: for example `black`.
     pub name: String,
@@ -48,6 +51,7 @@ pub struct Marker {
 
 /// What a printer can do, as far as it told: empty lists mean "not told", not "nothing".
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Capabilities {
     /// Highest `copies`.
@@ -93,6 +97,7 @@ pub struct Capabilities {
 
 /// A printer as its agent reports it, in `hello` and when something changed in `report`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PrinterInfo {
     /// Its number on this agent; stays with the name for as long as the agent's ledger lives.
     pub number: PrinterNumber,
@@ -145,6 +150,7 @@ fn essence(mime: &str) -> &str {
 
 /// Options of a job: IPP Job Template attributes (RFC 8011 section 5.2, PWG 5100.13). None means the printer's default.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct JobOptions {
     /// Copies made by the device in one go (compare `qty`: repeated submissions to the device).
@@ -187,6 +193,7 @@ pub struct JobOptions {
 
 /// When bytes go to the device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Delivery {
     /// After the last packet, when the digest has matched.
@@ -198,6 +205,7 @@ pub enum Delivery {
 
 /// What happens with a job whose outcome is not known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum OnUncertain {
     /// Wait for a human's decision.

@@ -7,10 +7,13 @@
 //!                                 parameters)
 //! ```
 //!
-//! A new method is one function in `methods/` and one line in `table`; a new REST path is one line in `rest`.
+//! A new method is one function in `methods/` and one entry in `table`, which also gives it its REST path and its place in the
+//! OpenAPI document.
 
 mod methods;
+mod openapi;
 pub(crate) mod present;
+mod query;
 pub(crate) mod rest;
 pub(crate) mod rpc;
 mod sign_in;

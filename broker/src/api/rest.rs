@@ -1,51 +1,47 @@
 //! The REST door: paths become the same methods, errors become problem details (RFC 9457).
+//!
+//! Every method that has a place in the table is served by one general handler: ids stand in the path, the rest in query
+//! or body. What HTTP does differently (a created job's `Location`, streams, cookies) has a handler of its own.
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, Path, RawQuery, State};
+use axum::extract::{DefaultBodyLimit, RawPathParams, RawQuery, State};
 use axum::response::{Html, IntoResponse as _};
-use axum::routing::{get, post};
+use axum::routing::{MethodFilter, MethodRouter, get, on, post};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use inkwire_protocol::app::{Problem, ProblemKind, method};
+use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
-use super::table::{self, Context};
-use super::{Api, problem_response, sign_in};
+use super::query::QueryShape;
+use super::table::{self, Context, METHODS, Method, Place, Verb};
+use super::{Api, openapi, problem_response, sign_in};
 use crate::limits::MAX_REST_BODY_BYTES;
 
 type Shared = State<Arc<Api>>;
 type Body1 = Result<Bytes, BytesRejection>;
 
-/// All paths. A method without parameters in the path is `list` or `me`; ids stand in the path, the rest in query or body.
+/// All paths.
 pub(crate) fn router(api: Arc<Api>) -> Router {
-    Router::new()
+    let mut router = Router::new()
         .route("/", get(async || Html(include_str!("pages/index.html"))))
         .route("/sign-in", get(async || Html(include_str!("pages/sign-in.html"))))
         .route("/v1/sign-in", post(post_sign_in))
+        .route("/v1/openapi.json", get(async || json(StatusCode::OK, openapi::document())))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
-        .route("/v1/me", get(async |s: Shared, h: HeaderMap| plain(s, h, method::ME).await))
-        .route("/v1/agents", get(async |s: Shared, h: HeaderMap| plain(s, h, method::AGENTS_LIST).await))
-        .route(
-            "/v1/agents/{agent}",
-            get(async |s: Shared, h: HeaderMap, id: Path<String>| {
-                with_id(s, h, method::AGENTS_GET, "agent", id, Map::new()).await
-            }),
-        )
-        .route("/v1/printers", get(async |s: Shared, h: HeaderMap| plain(s, h, method::PRINTERS_LIST).await))
-        .route("/v1/jobs", get(list_jobs).post(create_job))
-        .route(
-            "/v1/jobs/{job}",
-            get(async |s: Shared, h: HeaderMap, id: Path<String>| {
-                with_id(s, h, method::JOBS_GET, "job", id, Map::new()).await
-            }),
-        )
-        .route("/v1/jobs/{job}/{action}", post(act_on_job))
+        .route("/v1/jobs", post(create_job));
+    for method in METHODS {
+        if let Some(place) = method.rest.filter(|place| !place.special) {
+            router = router.route(place.path, general(method, place));
+        }
+    }
+    router
         .fallback(async || {
             problem_response(&ProblemKind::UnknownMethod.because("there is no such path: see /"))
         })
@@ -56,6 +52,38 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         })
         .layer(DefaultBodyLimit::max(MAX_REST_BODY_BYTES))
         .with_state(api)
+}
+
+/// Serves a method as its entry in the table says.
+fn general(method: &'static Method, place: Place) -> MethodRouter<Arc<Api>> {
+    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let shape = QueryShape::of(&(method.params)(&mut settings.into_generator()));
+    let verb = match place.verb {
+        Verb::Get => MethodFilter::GET,
+        Verb::Post => MethodFilter::POST,
+        Verb::Patch => MethodFilter::PATCH,
+        Verb::Delete => MethodFilter::DELETE,
+    };
+    let handler = async move |State(api): Shared,
+                              headers: HeaderMap,
+                              path: RawPathParams,
+                              RawQuery(query): RawQuery,
+                              body: Body1| {
+        let query = query.unwrap_or_default();
+        let read = match place.verb {
+            Verb::Get => Ok(shape.read(&query)),
+            Verb::Post | Verb::Patch | Verb::Delete => read_body(body),
+        };
+        let answered = match read {
+            Ok(mut params) => {
+                params.extend(path.iter().map(|(name, value)| (name.to_owned(), Value::from(value))));
+                call(api, &headers, method.name, params).await
+            }
+            Err(problem) => Err(problem),
+        };
+        respond(answered)
+    };
+    on(verb, handler)
 }
 
 /// An answer with what every answer carries: nothing of it is to be cached or guessed at.
@@ -94,26 +122,6 @@ fn json(status: StatusCode, value: &Value) -> Response<Body> {
     response
 }
 
-async fn plain(State(api): Shared, headers: HeaderMap, name: &'static str) -> Response<Body> {
-    respond(call(api, &headers, name, Map::new()).await)
-}
-
-async fn with_id(
-    State(api): Shared,
-    headers: HeaderMap,
-    name: &'static str,
-    key: &'static str,
-    Path(id): Path<String>,
-    mut params: Map<String, Value>,
-) -> Response<Body> {
-    params.insert(key.to_owned(), Value::String(id));
-    respond(call(api, &headers, name, params).await)
-}
-
-async fn list_jobs(State(api): Shared, headers: HeaderMap, RawQuery(query): RawQuery) -> Response<Body> {
-    respond(call(api, &headers, method::JOBS_LIST, job_filter(&query.unwrap_or_default())).await)
-}
-
 async fn create_job(State(api): Shared, headers: HeaderMap, body: Body1) -> Response<Body> {
     let created = match read_body(body) {
         Ok(params) => call(api, &headers, method::JOBS_CREATE, params).await,
@@ -127,28 +135,6 @@ async fn create_job(State(api): Shared, headers: HeaderMap, body: Body1) -> Resp
         response.headers_mut().insert(LOCATION, location);
     }
     response
-}
-
-async fn act_on_job(
-    State(api): Shared,
-    headers: HeaderMap,
-    Path((job, action)): Path<(String, String)>,
-    body: Body1,
-) -> Response<Body> {
-    let name = match action.as_str() {
-        "cancel" => method::JOBS_CANCEL,
-        "hold" => method::JOBS_HOLD,
-        "release" => method::JOBS_RELEASE,
-        "decide" => method::JOBS_DECIDE,
-        _ => {
-            let detail = format!("there is no action `{action}` on a job: cancel, hold, release or decide");
-            return problem_response(&ProblemKind::UnknownMethod.because(detail));
-        }
-    };
-    match read_body(body) {
-        Ok(params) => with_id(State(api), headers, name, "job", Path(job), params).await,
-        Err(problem) => problem_response(&problem),
-    }
 }
 
 async fn post_sign_in(State(api): Shared, body: Body1) -> Response<Body> {
@@ -185,40 +171,5 @@ fn read_body(body: Body1) -> Result<Map<String, Value>, Problem> {
         Ok(Value::Object(params)) => Ok(params),
         Ok(_) => Err(ProblemKind::InvalidParams.because("the body must be a JSON object")),
         Err(error) => Err(ProblemKind::Parse.because(error.to_string())),
-    }
-}
-
-/// A query string as the parameters of `jobs.list`; `states` is a list with commas. Anything else is left for the method
-/// to name.
-fn job_filter(query: &str) -> Map<String, Value> {
-    let mut params = Map::new();
-    for (key, value) in url::form_urlencoded::parse(query.as_bytes()) {
-        let value = match key.as_ref() {
-            "states" => value.split(',').filter(|state| !state.is_empty()).map(Value::from).collect(),
-            "before" | "limit" => {
-                value.parse::<u64>().map_or_else(|_| Value::from(value.as_ref()), Value::from)
-            }
-            _ => Value::from(value.as_ref()),
-        };
-        params.insert(key.into_owned(), value);
-    }
-    params
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use inkwire_protocol::app::JobList;
-    use inkwire_protocol::job::State as JobState;
-
-    #[test]
-    fn a_query_is_read_like_parameters() {
-        let read = |query| table::read::<JobList>(Value::Object(job_filter(query)));
-        let list = read("states=pending,held&limit=5&before=77").unwrap();
-        assert_eq!(list.states, [JobState::Pending, JobState::Held]);
-        assert_eq!((list.limit, list.before), (Some(5), Some(77)));
-        assert_eq!(read("").unwrap(), JobList::default());
-        assert_eq!(read("colour=red").unwrap_err().pointer.as_deref(), Some("/colour"));
-        assert!(read("limit=many").is_err() && read("states=lost").is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! Every method of the API, by name: what it needs and who answers it.
+//! Every method of the API, by name: what it needs, where it stands in REST, and who answers it.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use inkwire_protocol::app::{Problem, ProblemKind, Scope, method};
 use inkwire_protocol::message::clip;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -35,22 +36,68 @@ impl Context {
 
 type Answer = Pin<Box<dyn Future<Output = Result<Value, Problem>> + Send>>;
 
+/// The HTTP verb of a method that REST has too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verb {
+    /// Reads: parameters that the path does not carry are in the query.
+    Get,
+    /// Acts: they are in a JSON body.
+    Post,
+    /// Changes what is there: likewise.
+    Patch,
+    /// Takes away: nothing but the path.
+    Delete,
+}
+
+/// Where a method stands in REST.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place {
+    pub(crate) verb: Verb,
+    /// As axum and OpenAPI write it; `{name}` is the parameter of this name.
+    pub(crate) path: &'static str,
+    /// Answered by a handler of its own in `rest`; otherwise by the general one.
+    pub(crate) special: bool,
+}
+
 /// A method.
 pub(crate) struct Method {
     pub(crate) name: &'static str,
+    /// One line for people.
+    pub(crate) summary: &'static str,
     /// The least scope that may call it.
     pub(crate) scope: Scope,
+    /// Nowhere: it needs a WebSocket.
+    pub(crate) rest: Option<Place>,
+    pub(crate) params: fn(&mut SchemaGenerator) -> Schema,
+    pub(crate) result: fn(&mut SchemaGenerator) -> Schema,
     call: fn(Context, Value) -> Answer,
 }
 
-/// One line a method: its name, its scope, and the function that takes a [`Context`] and its parameters.
+macro_rules! place {
+    (-) => {
+        None
+    };
+    ($verb:ident $path:literal) => {
+        Some(Place { verb: Verb::$verb, path: $path, special: false })
+    };
+    ($verb:ident $path:literal special) => {
+        Some(Place { verb: Verb::$verb, path: $path, special: true })
+    };
+}
+
+/// One entry a method: a line for people, its name, its scope, its place in REST, and the function that takes a [`Context`] and its
+/// parameters. The shapes of parameters and answer are the function's.
 macro_rules! methods {
-    ($($name:expr, $scope:ident, $handler:path;)*) => {
+    ($(#[doc = $summary:literal] $name:expr, $scope:ident, ($($place:tt)*), $handler:path;)*) => {
         /// All methods.
         pub(crate) static METHODS: &[Method] = &[$(
             Method {
                 name: $name,
+                summary: $summary,
                 scope: Scope::$scope,
+                rest: place!($($place)*),
+                params: |generator| params_of(&$handler, generator),
+                result: |generator| result_of(&$handler, generator),
                 call: |context, params| Box::pin(async move { answer($handler(context, read(params)?).await?) }),
             },
         )*];
@@ -58,23 +105,45 @@ macro_rules! methods {
 }
 
 methods! {
-    method::ME, Read, me::me;
-    method::PING, Read, me::ping;
-    method::AGENTS_LIST, Read, agents::list;
-    method::AGENTS_GET, Read, agents::get;
-    method::PRINTERS_LIST, Read, printers::list;
-    method::JOBS_CREATE, Submit, jobs::create;
-    method::JOBS_GET, Read, jobs::get;
-    method::JOBS_LIST, Read, jobs::list;
-    method::JOBS_CANCEL, Submit, jobs::cancel;
-    method::JOBS_HOLD, Submit, jobs::hold;
-    method::JOBS_RELEASE, Submit, jobs::release;
-    method::JOBS_DECIDE, Submit, jobs::decide;
-    method::JOBS_RESUME_UPLOAD, Submit, jobs::resume_upload;
-    method::JOBS_FINISH_UPLOAD, Submit, jobs::finish_upload;
-    method::EVENTS_SUBSCRIBE, Read, events::subscribe;
-    method::PAIRINGS_SHOW, Admin, pairings::show;
-    method::PAIRINGS_APPROVE, Admin, pairings::approve;
+    /// Who the request speaks for.
+    method::ME, Read, (Get "/v1/me"), me::me;
+    /// A sign of life, for those who cannot send a WebSocket ping.
+    method::PING, Read, (-), me::ping;
+    /// All agents of the account.
+    method::AGENTS_LIST, Read, (Get "/v1/agents"), agents::list;
+    /// One agent, with where it was seen before.
+    method::AGENTS_GET, Read, (Get "/v1/agents/{agent}"), agents::get;
+    /// All printers of the account.
+    method::PRINTERS_LIST, Read, (Get "/v1/printers"), printers::list;
+    /// Submits a document to a printer.
+    method::JOBS_CREATE, Submit, (Post "/v1/jobs" special), jobs::create;
+    /// One job, with what happened to it.
+    method::JOBS_GET, Read, (Get "/v1/jobs/{job}"), jobs::get;
+    /// A page of jobs, newest first.
+    method::JOBS_LIST, Read, (Get "/v1/jobs"), jobs::list;
+    /// Cancels a job, or asks its agent to.
+    method::JOBS_CANCEL, Submit, (Post "/v1/jobs/{job}/cancel"), jobs::cancel;
+    /// Keeps a job from being printed until it is released.
+    method::JOBS_HOLD, Submit, (Post "/v1/jobs/{job}/hold"), jobs::hold;
+    /// Lets a held job go on.
+    method::JOBS_RELEASE, Submit, (Post "/v1/jobs/{job}/release"), jobs::release;
+    /// Says what became of a job whose outcome is not known.
+    method::JOBS_DECIDE, Submit, (Post "/v1/jobs/{job}/decide"), jobs::decide;
+    /// Takes up an upload that was cut off.
+    method::JOBS_RESUME_UPLOAD, Submit, (-), jobs::resume_upload;
+    /// Ends an upload: its answer says "accepted".
+    method::JOBS_FINISH_UPLOAD, Submit, (-), jobs::finish_upload;
+    /// Replays the account's events after an offset, then follows.
+    method::EVENTS_SUBSCRIBE, Read, (-), events::subscribe;
+    /// What waits for approval under a pairing code.
+    method::PAIRINGS_SHOW, Operate, (Post "/v1/pairings/show"), pairings::show;
+    /// Takes an agent into the account.
+    method::PAIRINGS_APPROVE, Operate, (Post "/v1/pairings/approve"), pairings::approve;
+}
+
+/// The method of this name.
+pub(crate) fn named(name: &str) -> Option<&'static Method> {
+    METHODS.iter().find(|method| method.name == name)
 }
 
 /// Calls a method by its name. What is refused is counted and logged.
@@ -91,17 +160,34 @@ pub(crate) async fn call(context: Context, name: &str, params: Value) -> Result<
 }
 
 async fn answer_to(context: Context, name: &str, params: Value) -> Result<Value, Problem> {
-    let found = METHODS.iter().find(|method| method.name == name);
-    let method =
-        found.ok_or_else(|| ProblemKind::UnknownMethod.because(format!("there is no method `{name}`")))?;
+    let method = named(name)
+        .ok_or_else(|| ProblemKind::UnknownMethod.because(format!("there is no method `{name}`")))?;
     context.caller.must(method.scope)?;
     (method.call)(context, params).await
 }
 
 /// For methods that take nothing.
-#[derive(Debug, serde::Deserialize)]
+#[derive(Debug, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Nothing {}
+
+fn params_of<P, R, F, A>(_: &F, generator: &mut SchemaGenerator) -> Schema
+where
+    P: JsonSchema,
+    F: Fn(Context, P) -> A,
+    A: Future<Output = Result<R, Problem>>,
+{
+    generator.subschema_for::<P>()
+}
+
+fn result_of<P, R, F, A>(_: &F, generator: &mut SchemaGenerator) -> Schema
+where
+    R: JsonSchema,
+    F: Fn(Context, P) -> A,
+    A: Future<Output = Result<R, Problem>>,
+{
+    generator.subschema_for::<R>()
+}
 
 fn answer(result: impl Serialize) -> Result<Value, Problem> {
     serde_json::to_value(result).map_err(|error| {
@@ -153,9 +239,14 @@ mod tests {
     }
 
     #[test]
-    fn names_are_unique() {
+    fn names_and_places_are_unique() {
         for (at, method) in METHODS.iter().enumerate() {
             assert!(METHODS[..at].iter().all(|before| before.name != method.name), "{}", method.name);
+            let Some(place) = method.rest else { continue };
+            let taken = |before: &Method| {
+                before.rest.is_some_and(|other| (other.verb, other.path) == (place.verb, place.path))
+            };
+            assert!(!METHODS[..at].iter().any(taken), "{}", place.path);
         }
     }
 }

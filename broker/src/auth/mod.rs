@@ -26,16 +26,11 @@ impl Caller {
         if self.scope >= scope {
             return Ok(());
         }
-        let word = |scope| match scope {
-            Scope::Read => "read",
-            Scope::Submit => "submit",
-            Scope::Admin => "admin",
-        };
         Err(ProblemKind::Forbidden.because(format!(
             "key `{}` has scope `{}`, this needs `{}`: use another key",
             self.key_name,
-            word(self.scope),
-            word(scope)
+            self.scope.keyword(),
+            scope.keyword()
         )))
     }
 

@@ -7,20 +7,36 @@ use serde::{Deserialize, Serialize};
 use crate::ids::{AccountId, AgentId, Epoch, PrinterId, Sha256Digest};
 use crate::printer::PrinterInfo;
 
-/// What a key may do; each includes the ones after it.
+/// What a key may do; each includes the ones before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Scope {
     /// See everything of the account.
     Read,
     /// And submit, cancel, hold, release and reprint jobs.
     Submit,
-    /// And everything else.
+    /// And look after agents and printers: pair, rename, revoke, set defaults and policies.
+    Operate,
+    /// And everything else: keys, users, webhooks, limits, the audit log.
     Admin,
+}
+
+impl Scope {
+    /// The keyword, as on the wire.
+    pub const fn keyword(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Submit => "submit",
+            Self::Operate => "operate",
+            Self::Admin => "admin",
+        }
+    }
 }
 
 /// `authenticate {token}`: the first message where the upgrade carried no `Authorization: Bearer`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Authenticate {
     /// An API key.
@@ -29,6 +45,7 @@ pub struct Authenticate {
 
 /// Who the connection speaks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Me {
     /// The account.
     pub account: AccountId,
@@ -42,6 +59,7 @@ pub struct Me {
 
 /// An agent as the account sees it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Agent {
     /// Its id.
     pub id: AgentId,
@@ -78,6 +96,7 @@ pub struct Agent {
 
 /// Whether an agent's session is live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum AgentStatus {
     /// Live.
@@ -94,6 +113,7 @@ pub enum AgentStatus {
 
 /// One change of an agent's observed endpoint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EndpointChange {
     /// When.
     pub at_ms: u64,
@@ -107,6 +127,7 @@ pub struct EndpointChange {
 
 /// A printer as the account sees it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Printer {
     /// Its stable id.
     pub id: PrinterId,
@@ -128,6 +149,7 @@ pub struct Printer {
 
 /// Answer to `agents.list`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Agents {
     /// All agents of the account, by name.
     pub agents: Vec<Agent>,
@@ -135,6 +157,7 @@ pub struct Agents {
 
 /// `agents.get`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AgentRef {
     /// The agent.
@@ -143,6 +166,7 @@ pub struct AgentRef {
 
 /// Answer to `printers.list`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Printers {
     /// All printers of the account, by agent and number.
     pub printers: Vec<Printer>,
@@ -150,6 +174,7 @@ pub struct Printers {
 
 /// `pairings.show {code}`: what waits for approval under this code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PairingCode {
     /// The whole code, with or without its hyphen, in any case.
@@ -158,6 +183,7 @@ pub struct PairingCode {
 
 /// A pairing that waits for approval.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PendingPairing {
     /// The PC's name, as it says.
     pub hostname: String,
@@ -173,6 +199,7 @@ pub struct PendingPairing {
 
 /// `pairings.approve`: this code, and exactly this key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ApprovePairing {
     /// The code.

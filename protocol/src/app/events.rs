@@ -7,6 +7,7 @@ use crate::ids::{AgentId, EventOffset, JobId, PrinterId, StoreEpoch};
 
 /// A place in an account's event log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EventPosition {
     /// The incarnation of the store that numbered it.
     pub epoch: StoreEpoch,
@@ -16,6 +17,7 @@ pub struct EventPosition {
 
 /// `events.subscribe`: replays what came after `after`, then follows. One subscription a connection.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct Subscribe {
     /// The last event that was seen (the `through` of the last message); none begins now.
@@ -33,6 +35,7 @@ pub struct Subscribe {
 
 /// Answer to `events.subscribe`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Subscribed {
     /// Where the subscription begins: what comes is after it.
     pub from: EventPosition,
@@ -44,6 +47,7 @@ pub struct Subscribed {
 
 /// Notification `events`: a run of the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Events {
     /// The incarnation of the store.
     pub epoch: StoreEpoch,
@@ -55,6 +59,7 @@ pub struct Events {
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Event {
     /// Its place in the account's log.
     pub offset: EventOffset,
@@ -78,6 +83,7 @@ pub struct Event {
 
 /// Notification `job.progress`: not logged, newest wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct JobProgress {
     /// The job.
     pub job: JobId,

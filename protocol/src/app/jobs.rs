@@ -11,6 +11,7 @@ use crate::printer::{Delivery, JobOptions, OnUncertain};
 
 /// Where a document comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Content {
     /// Base64 (standard alphabet), for documents up to 64 KiB.
@@ -30,6 +31,7 @@ pub enum Content {
 
 /// `jobs.create`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct JobCreate {
     /// The printer's id, or its name in the account where only one printer has it.
@@ -80,6 +82,7 @@ const fn middle() -> u8 {
 
 /// Answer to `jobs.create`. Accepted means that `job.state` is not `incoming`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct JobCreated {
     /// The job.
     pub job: Job,
@@ -92,6 +95,7 @@ pub struct JobCreated {
 
 /// A transfer from app to broker; also the answer to `jobs.resume_upload {job}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Upload {
     /// The channel number for the packets' headers; their printer number is 0.
     pub transfer: TransferId,
@@ -105,6 +109,7 @@ pub struct Upload {
 
 /// `jobs.finish_upload`: every packet was sent and acked. Only its answer says "accepted".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FinishUpload {
     /// The channel.
@@ -118,6 +123,7 @@ pub struct FinishUpload {
 
 /// Notification `upload.refused`: the broker takes no more of this transfer; the channel is gone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UploadRefused {
     /// The channel.
     pub transfer: TransferId,
@@ -127,6 +133,7 @@ pub struct UploadRefused {
 
 /// Why a job is where it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Reason {
     /// A keyword: `agent-offline`, `media-empty`, `agent-restarted` ...
     pub code: String,
@@ -136,6 +143,7 @@ pub struct Reason {
 
 /// A job as the account sees it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Job {
     /// Its id.
     pub id: JobId,
@@ -207,6 +215,7 @@ pub struct Job {
 
 /// `jobs.get`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct JobDetail {
     /// The job.
     pub job: Job,
@@ -216,6 +225,7 @@ pub struct JobDetail {
 
 /// A job named by its id: `jobs.get`, `jobs.cancel`, `jobs.hold`, `jobs.release`, `jobs.resume_upload`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct JobRef {
     /// The job.
@@ -224,6 +234,7 @@ pub struct JobRef {
 
 /// `jobs.decide`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct JobDecide {
     /// The job, which is uncertain.
@@ -234,6 +245,7 @@ pub struct JobDecide {
 
 /// `jobs.list`: newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct JobList {
     /// Only these states.
@@ -255,6 +267,7 @@ pub struct JobList {
 
 /// Answer to `jobs.list`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Jobs {
     /// The page.
     pub jobs: Vec<Job>,

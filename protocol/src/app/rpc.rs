@@ -7,6 +7,7 @@ use crate::job::State;
 
 /// A JSON-RPC 2.0 request or notification (without `id`).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RpcRequest {
     /// Always `2.0`.
     pub jsonrpc: String,
@@ -22,6 +23,7 @@ pub struct RpcRequest {
 
 /// A JSON-RPC 2.0 answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RpcResponse {
     /// Always `2.0`.
     pub jsonrpc: String,
@@ -37,6 +39,7 @@ pub struct RpcResponse {
 
 /// A JSON-RPC 2.0 error; `data` is the same problem object (RFC 9457) that REST gives.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RpcError {
     /// A JSON-RPC code: -32700 to -32600 where the standard has one, -32000 minus the HTTP status otherwise.
     pub code: i64,
@@ -48,6 +51,7 @@ pub struct RpcError {
 
 /// A problem (RFC 9457), the one shape of every error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Problem {
     /// A stable URN: `urn:inkwire:problem:` and the kind's keyword.
     #[serde(rename = "type")]

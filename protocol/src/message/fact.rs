@@ -100,6 +100,7 @@ impl Fact {
 
 /// Who says that a job is printed; never a stronger word than the evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Witness {
     /// The printer itself reported completion of this job.

@@ -21,7 +21,7 @@ pub(in crate::api) fn of(caller: Caller) -> Me {
 }
 
 /// An empty object.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, schemars::JsonSchema)]
 pub(in crate::api) struct Pong {}
 
 pub(in crate::api) async fn ping(_: Context, _: Nothing) -> Result<Pong, Problem> {

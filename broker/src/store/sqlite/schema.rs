@@ -4,8 +4,8 @@ use rusqlite::Connection;
 
 use super::OpenError;
 
-/// Each migration brings the store from its index to the next version. They are never edited once released.
-const MIGRATIONS: &[&str] = &[include_str!("schema_1.sql")];
+/// Each migration, a list of scripts, brings the store from its index to the next version. They are never edited once released.
+const MIGRATIONS: &[&[&str]] = &[&[include_str!("schema_1.sql")]];
 
 /// Brings the store up to this version; refuses one that a newer broker wrote.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
@@ -14,9 +14,9 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     if found > known {
         return Err(OpenError::Newer { found, known });
     }
-    for (version, sql) in (1..).zip(MIGRATIONS).skip(found as usize) {
+    for (version, scripts) in (1..).zip(MIGRATIONS).skip(found as usize) {
         let transaction = connection.transaction()?;
-        transaction.execute_batch(sql)?;
+        scripts.iter().try_for_each(|sql| transaction.execute_batch(sql))?;
         transaction.pragma_update(None, "user_version", version)?;
         transaction.commit()?;
     }
