@@ -56,11 +56,11 @@ fn lines(status: &Status, now: SystemTime) -> Vec<String> {
             lines.push(format!("running     version {}, process {}", running.version, running.pid));
             lines.push(match &running.connection {
                 Connection::Connected { since_ms, observed_endpoint, epoch } => format!(
-                    "connected   since {}, seen at {observed_endpoint}, session {epoch}",
+                    "connected   {}, seen at {observed_endpoint}, session {epoch}",
                     words::ago(*since_ms, now)
                 ),
                 Connection::Trying { since_ms, trouble } => format!(
-                    "connected   no, since {}: {}",
+                    "connected   no ({}): {}",
                     words::ago(*since_ms, now),
                     output::clean(trouble.as_deref().unwrap_or("dialling"))
                 ),
