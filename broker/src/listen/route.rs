@@ -15,7 +15,7 @@ use inkwire_transport::{Meter, SocketConfig};
 use tower::ServiceExt as _;
 
 use super::{From, Port, agent_door, forwarded, upgrade};
-use crate::api::{problem_response, rest, rpc};
+use crate::api::{Door, problem_response, rest, rpc};
 use crate::config::ProxyHeader;
 use crate::limits::REQUEST_WITHIN;
 use crate::sessions::Guard;
@@ -32,8 +32,8 @@ pub(super) async fn route(
         Ok(observed) => match request.uri().path() {
             AGENT_PATH => agent(port, request, observed, meter, guard).await,
             PAIR_PATH => pair(&port, request, observed, meter, guard),
-            APP_PATH => app(port, request, meter, guard).await,
-            _ => rest(&port, request).await,
+            APP_PATH => app(port, request, observed, meter, guard).await,
+            _ => rest(&port, request, observed).await,
         },
         Err(problem) => Err(problem),
     };
@@ -101,6 +101,7 @@ fn pair(
 async fn app(
     port: Arc<Port>,
     mut request: Request<Incoming>,
+    observed: SocketAddr,
     meter: Meter,
     guard: Guard,
 ) -> Result<Response<Body>, Problem> {
@@ -110,14 +111,19 @@ async fn app(
     let (api, closing) = (port.api.clone(), port.closing.clone());
     port.tracker.spawn(async move {
         if let Some(socket) = pending.socket(SocketConfig::APP).await {
-            rpc::serve(api, socket, caller, closing).await;
+            rpc::serve(api, socket, caller, observed, closing).await;
         }
         drop(guard);
     });
     Ok(response)
 }
 
-async fn rest(port: &Port, request: Request<Incoming>) -> Result<Response<Body>, Problem> {
+async fn rest(
+    port: &Port,
+    mut request: Request<Incoming>,
+    observed: SocketAddr,
+) -> Result<Response<Body>, Problem> {
+    request.extensions_mut().insert(Door { peer: observed });
     let answering = port.router.clone().oneshot(request.map(Body::new));
     match tokio::time::timeout(REQUEST_WITHIN, answering).await {
         Ok(Ok(response)) => Ok(rest::dressed(response)),
