@@ -8,8 +8,10 @@ mod events;
 mod jobs;
 pub mod method;
 mod rpc;
+mod webhooks;
 
 pub use agents::*;
 pub use events::*;
 pub use jobs::*;
 pub use rpc::*;
+pub use webhooks::*;
