@@ -14,6 +14,7 @@ pub mod method;
 mod rpc;
 mod session;
 mod users;
+mod webhooks;
 
 pub use agents::*;
 pub use audit::*;
@@ -25,3 +26,4 @@ pub use limits::*;
 pub use rpc::*;
 pub use session::*;
 pub use users::*;
+pub use webhooks::*;

@@ -32,6 +32,26 @@ pub const JOBS_RESUME_UPLOAD: &str = "jobs.resume_upload";
 pub const JOBS_FINISH_UPLOAD: &str = "jobs.finish_upload";
 /// [`super::Subscribe`] -> [`super::Subscribed`].
 pub const EVENTS_SUBSCRIBE: &str = "events.subscribe";
+/// [`super::EventList`] -> [`super::EventPage`].
+pub const EVENTS_LIST: &str = "events.list";
+/// Nothing -> [`super::Webhooks`].
+pub const WEBHOOKS_LIST: &str = "webhooks.list";
+/// [`super::WebhookCreate`] -> [`super::WebhookSecret`].
+pub const WEBHOOKS_CREATE: &str = "webhooks.create";
+/// [`super::WebhookRef`] -> [`super::Webhook`].
+pub const WEBHOOKS_GET: &str = "webhooks.get";
+/// [`super::WebhookUpdate`] -> [`super::Webhook`].
+pub const WEBHOOKS_UPDATE: &str = "webhooks.update";
+/// [`super::WebhookRef`] -> `{}`.
+pub const WEBHOOKS_DELETE: &str = "webhooks.delete";
+/// [`super::WebhookRef`] -> [`super::Delivery`].
+pub const WEBHOOKS_TEST: &str = "webhooks.test";
+/// [`super::DeliveryList`] -> [`super::Deliveries`].
+pub const WEBHOOKS_DELIVERIES: &str = "webhooks.deliveries";
+/// [`super::Redeliver`] -> [`super::Delivery`].
+pub const WEBHOOKS_REDELIVER: &str = "webhooks.redeliver";
+/// [`super::WebhookRef`] -> [`super::WebhookSecret`].
+pub const WEBHOOKS_ROTATE_SECRET: &str = "webhooks.rotate_secret";
 /// [`super::PairingCode`] -> [`super::PendingPairing`].
 pub const PAIRINGS_SHOW: &str = "pairings.show";
 /// [`super::ApprovePairing`] -> [`super::Agent`].
