@@ -4,12 +4,18 @@
 //! added; a client ignores what it does not know, a broker refuses what it does not know.
 
 mod agents;
+mod documents;
 mod events;
 mod jobs;
 pub mod method;
+mod printers;
 mod rpc;
+mod stats;
 
 pub use agents::*;
+pub use documents::*;
 pub use events::*;
 pub use jobs::*;
+pub use printers::*;
 pub use rpc::*;
+pub use stats::*;
