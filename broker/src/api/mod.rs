@@ -73,6 +73,14 @@ impl Api {
         auth::authenticate(&self.store, token).await.map(Some)
     }
 
+    /// A caller was turned away at a door, before any method was called: counted and logged like a refused request.
+    pub(crate) fn turned_away(&self, door: &'static str, problem: Problem) -> Problem {
+        let kind = problem.kind().unwrap_or(ProblemKind::Internal);
+        self.sessions.counters.refused(kind);
+        tracing::info!(door, problem = kind.keyword(), detail = problem.detail, "request refused");
+        problem
+    }
+
     /// A key was revoked (committed): connections that live on it are closed.
     pub(crate) fn key_revoked(&self, key: KeyId) {
         if self.revoked.send(key).is_err() {

@@ -73,10 +73,9 @@ async fn call(
     name: &str,
     params: Map<String, Value>,
 ) -> Result<Value, Problem> {
-    let caller = api
-        .caller_of(headers)
-        .await?
-        .ok_or_else(|| ProblemKind::Unauthenticated.because("send `Authorization: Bearer` and an API key"))?;
+    let no_key = || ProblemKind::Unauthenticated.because("send `Authorization: Bearer` and an API key");
+    let caller = api.caller_of(headers).await.and_then(|caller| caller.ok_or_else(no_key));
+    let caller = caller.map_err(|problem| api.turned_away("rest", problem))?;
     table::call(Context { api, caller, connection: None }, name, Value::Object(params)).await
 }
 
