@@ -12,12 +12,15 @@ use serde_json::{Map, Value};
 
 use super::Api;
 use super::table::{self, Context};
+use crate::listen::Kind;
 
 /// How a request came in; put into its extensions by `listen`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Door {
     /// The peer, by the connection or by the headers of a trusted proxy.
     pub(crate) peer: SocketAddr,
+    /// The port.
+    pub(crate) kind: Kind,
 }
 
 /// A request's asker.
@@ -33,7 +36,7 @@ impl FromRequestParts<Arc<Api>> for Asked {
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Infallible> {
         // Requests that did not come by a port are tests'.
-        let nowhere = Door { peer: SocketAddr::from(([127, 0, 0, 1], 0)) };
+        let nowhere = Door { peer: SocketAddr::from(([127, 0, 0, 1], 0)), kind: Kind::Tls };
         let door = parts.extensions.get::<Door>().copied().unwrap_or(nowhere);
         Ok(Self { api: api.clone(), headers: parts.headers.clone(), door })
     }

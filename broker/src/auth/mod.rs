@@ -3,6 +3,7 @@
 mod caller;
 pub(crate) mod dial;
 pub(crate) mod keys;
+pub(crate) mod origin;
 
 use inkwire_protocol::app::{Problem, ProblemKind};
 
