@@ -4,12 +4,24 @@
 //! added; a client ignores what it does not know, a broker refuses what it does not know.
 
 mod agents;
+mod audit;
+mod enrolments;
 mod events;
 mod jobs;
+mod keys;
+mod limits;
 pub mod method;
 mod rpc;
+mod session;
+mod users;
 
 pub use agents::*;
+pub use audit::*;
+pub use enrolments::*;
 pub use events::*;
 pub use jobs::*;
+pub use keys::*;
+pub use limits::*;
 pub use rpc::*;
+pub use session::*;
+pub use users::*;

@@ -70,6 +70,10 @@ uuid_id! {
     UserId, "user";
     /// An API key (its id, never its secret).
     KeyId, "key";
+    /// A person's sign-in, which lasts until they sign out or it expires.
+    LoginId, "login";
+    /// An enrolment token (its id, never its secret).
+    EnrolmentId, "enrolment";
     /// An agent: one installation on one PC, known by its device key.
     AgentId, "agent";
     /// A printer of an agent; stable for as long as the agent calls it by the same name.

@@ -5,6 +5,7 @@ mod events;
 mod incarnation;
 mod map;
 mod read;
+mod read_people;
 mod schema;
 mod writer;
 
