@@ -218,11 +218,13 @@ async fn furnish(
     tracker: &TaskTracker,
 ) -> Result<Rooms, StartError> {
     let (events, events_for_jobs) = mpsc::channel(SESSION_EVENTS);
-    let jobs = start_jobs(config, store.clone(), events_for_jobs, vital, stop.clone()).await?;
+    let counters = Arc::new(Counters::default());
+    let start = (store.clone(), counters.clone(), stop.clone());
+    let jobs = start_jobs(config, start, events_for_jobs, vital).await?;
     let sessions = Arc::new(Sessions {
         store: store.clone(),
         registry: Registry::default(),
-        counters: Counters::default(),
+        counters,
         events,
         report_interval: config.report_interval,
         tracker: tracker.clone(),
@@ -250,10 +252,9 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 
 async fn start_jobs(
     config: &Config,
-    store: SharedStore,
+    (store, counters, stop): (SharedStore, Arc<Counters>, CancellationToken),
     events: mpsc::Receiver<SessionEvent>,
     vital: &mut Vital,
-    stop: CancellationToken,
 ) -> Result<Jobs, StartError> {
     let folder = config.data_dir.join("documents");
     let space = config.limits.space;
@@ -265,6 +266,7 @@ async fn start_jobs(
     let start = JobsStart {
         store,
         documents,
+        counters,
         max_document_bytes: config.limits.max_document_bytes,
         keep_documents: config.retention.documents,
         keep_jobs: config.retention.jobs,

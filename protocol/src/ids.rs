@@ -23,7 +23,7 @@ pub struct IdError {
 }
 
 impl IdError {
-    fn new(kind: &'static str, text: &str, expected: &'static str) -> Self {
+    pub(crate) fn new(kind: &'static str, text: &str, expected: &'static str) -> Self {
         // What a stranger sent is quoted, but never at length.
         Self { kind, text: text.chars().take(64).collect(), expected }
     }
@@ -88,6 +88,10 @@ uuid_id! {
     InstanceId, "instance";
     /// A store's incarnation: another value after a restore from a backup.
     StoreEpoch, "store epoch";
+    /// A webhook: an URL that an account's events are sent to.
+    WebhookId, "webhook";
+    /// One request to a webhook.
+    DeliveryId, "delivery";
 }
 
 macro_rules! number {

@@ -29,8 +29,12 @@ pub enum LedgerError {
     #[error("the ledger cannot be used: {0}")]
     Unusable(String),
     /// A newer program has written it.
-    #[error("the ledger is of version {found}, this program knows {known}: install the newer program again")]
+    #[error(
+        "{path} is a ledger of version {found}, this program knows up to {known}: install the newer program again"
+    )]
     Newer {
+        /// Its file.
+        path: String,
         /// Its version.
         found: i64,
         /// The newest that is known here.

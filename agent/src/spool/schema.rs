@@ -79,7 +79,7 @@ pub(super) fn open(path: &std::path::Path, agent: &str, spool: &str) -> Result<C
             transaction.commit()?;
         }
         VERSION => {}
-        newer => return Err(LedgerError::Newer { found: newer, known: VERSION }),
+        found => return Err(LedgerError::Newer { path: path.display().to_string(), found, known: VERSION }),
     }
     let owner: String = connection.query_row("SELECT agent FROM meta", [], |row| row.get(0))?;
     if owner != agent {

@@ -140,7 +140,10 @@ fn another_agents_and_a_newer_ledger_are_refused() {
     let db = rusqlite::Connection::open(&path).unwrap();
     db.pragma_update(None, "user_version", 99).unwrap();
     drop(db);
-    assert!(matches!(Ledger::open(&path, "agent-1", spool), Err(LedgerError::Newer { found: 99, .. })));
+    let Err(error) = Ledger::open(&path, "agent-1", spool) else { panic!("a newer ledger is taken") };
+    assert!(matches!(error, LedgerError::Newer { found: 99, .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains(&*path.to_string_lossy()) && text.contains("knows up to 1"), "{text}");
 }
 
 #[test]

@@ -45,9 +45,9 @@ impl FromRequestParts<Arc<Api>> for Asked {
 impl Asked {
     /// Signs the caller in: what methods are called with.
     pub(crate) async fn context(self) -> Result<Context, Problem> {
-        let caller = self.api.caller_of(&self.headers).await?.ok_or_else(|| {
-            ProblemKind::Unauthenticated.because("send `Authorization: Bearer` and an API key")
-        })?;
+        let nobody = || ProblemKind::Unauthenticated.because("send `Authorization: Bearer` and an API key");
+        let caller = self.api.caller_of(&self.headers).await.and_then(|caller| caller.ok_or_else(nobody));
+        let caller = caller.map_err(|problem| self.api.turned_away("rest", problem))?;
         Ok(Context { api: self.api, caller, connection: None, peer: self.door.peer })
     }
 

@@ -77,6 +77,14 @@ impl Api {
         auth::authenticate(&self.store, token).await.map(Some)
     }
 
+    /// A caller was turned away at a door, before any method was called: counted and logged like a refused request.
+    pub(crate) fn turned_away(&self, door: &'static str, problem: Problem) -> Problem {
+        let kind = problem.kind().unwrap_or(ProblemKind::Internal);
+        self.sessions.counters.refused(kind);
+        tracing::info!(door, problem = kind.keyword(), detail = problem.detail, "request refused");
+        problem
+    }
+
     /// Something was revoked or changed (committed): whoever stands on it is judged anew.
     pub(crate) fn revoke(&self, revoked: Revoked) {
         if self.revoked.send(revoked).is_err() {

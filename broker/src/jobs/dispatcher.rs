@@ -27,6 +27,7 @@ use super::transition::Note;
 use super::views::Views;
 use crate::clock::now_ms;
 use crate::documents::{Documents, Source};
+use crate::sessions::counters::Counters;
 use crate::sessions::link::{SessionCommand, SessionEvent};
 use crate::sessions::mailbox::Mailbox;
 use crate::store::{JobRow, SharedStore};
@@ -86,6 +87,7 @@ impl Live {
 pub(super) struct Dispatcher {
     pub(super) store: SharedStore,
     pub(super) documents: Documents,
+    pub(super) counters: Arc<Counters>,
     pub(super) views: Arc<Views>,
     pub(super) progress: broadcast::Sender<(AccountId, JobProgress)>,
     pub(super) agents: HashMap<AgentId, Live>,

@@ -84,6 +84,7 @@ impl Dispatcher {
 
     /// A fact of a job that the store does not know (any more): counted, acknowledged, and that is all.
     fn unknown_fact(&mut self, agent: AgentId, message: Box<inkwire_protocol::message::FactMessage>) {
+        self.counters.fact_of_unknown_job();
         tracing::info!(%agent, job = %message.job, "a fact of an unknown job");
         let fact = AcceptFact {
             agent,

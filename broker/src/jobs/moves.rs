@@ -66,6 +66,7 @@ impl Dispatcher {
             Moved::To(next, log) => (next, log),
             Moved::Ignored(why) => return self.nothing_moved(row, input, why),
             Moved::Violation => {
+                self.counters.fact_contradicts();
                 tracing::warn!(job = %row.job.id, state = %row.job.state, ?events, "an agent's fact contradicts what is known");
                 return self.nothing_moved(row, input, Ignored::NotNow);
             }

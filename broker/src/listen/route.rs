@@ -121,7 +121,8 @@ async fn app(
 ) -> Result<Response<Body>, Problem> {
     let (response, pending) = upgrade::agree(&mut request, APP_SUBPROTOCOL, meter)?;
     // A key that is not valid is refused before the upgrade; none at all may still come as the first message.
-    let caller = port.api.caller_of(request.headers()).await?;
+    let caller = port.api.caller_of(request.headers()).await;
+    let caller = caller.map_err(|problem| port.api.turned_away("upgrade", problem))?;
     let (api, closing) = (port.api.clone(), port.closing.clone());
     port.tracker.spawn(async move {
         if let Some(socket) = pending.any_socket(SocketConfig::APP).await {

@@ -235,6 +235,22 @@ async fn an_unknown_job_s_fact_is_acked_and_counted() {
     open.open.job = inkwire_protocol::ids::JobId::from_uuid(uuid::Uuid::from_u128(77));
     desk.acked(&mut agent, &open, 1, completed()).await;
     assert_eq!(desk.job(job.id).await.state, State::Sending);
+    assert_eq!(desk.counters.all(), [("fact-of-unknown-job", 1)]);
+}
+
+#[tokio::test]
+async fn a_fact_that_contradicts_what_is_known_is_acked_and_counted() {
+    let mut desk = Desk::new().await;
+    let mut agent = desk.online(vec![]).await;
+    let job = desk.label(|_| {}).await;
+    let open = agent.open().await;
+    desk.acked(&mut agent, &open, 1, Fact::Spooled).await;
+    desk.acked(&mut agent, &open, 2, Fact::Printing).await;
+    assert_eq!(desk.counters.all(), []);
+    // Bytes may have gone to the device: it cannot say that none did.
+    desk.acked(&mut agent, &open, 3, Fact::Corrupt { detail: "no".into() }).await;
+    assert_eq!(desk.job(job.id).await.state, State::Printing);
+    assert_eq!(desk.counters.all(), [("fact-contradictory", 1)]);
 }
 
 #[tokio::test]

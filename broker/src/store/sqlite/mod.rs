@@ -36,9 +36,9 @@ pub(crate) enum OpenError {
     Locked(PathBuf),
     /// A newer broker wrote it.
     #[error(
-        "the store is of version {found}, this broker knows versions up to {known}: run the newer broker, or restore a backup"
+        "{path} is a store of version {found}, this broker knows up to {known}: run the newer broker again, or restore a backup from before it"
     )]
-    Newer { found: u32, known: u32 },
+    Newer { path: PathBuf, found: u32, known: u32 },
     /// The library is too old.
     #[error("this binary has SQLite {0}, at least 3.51.3 is needed")]
     Library(&'static str),

@@ -12,7 +12,8 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let known = MIGRATIONS.len() as u32;
     if found > known {
-        return Err(OpenError::Newer { found, known });
+        let path = connection.path().unwrap_or_default().into();
+        return Err(OpenError::Newer { path, found, known });
     }
     for (version, scripts) in (1..).zip(MIGRATIONS).skip(found as usize) {
         let transaction = connection.transaction()?;
