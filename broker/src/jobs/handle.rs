@@ -74,7 +74,8 @@ impl Jobs {
         start: JobsStart,
         events: mpsc::Receiver<SessionEvent>,
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), ReadError> {
-        let JobsStart { store, documents, counters, max_document_bytes, keep_documents, keep_jobs, stop } = start;
+        let JobsStart { store, documents, counters, max_document_bytes, keep_documents, keep_jobs, stop } =
+            start;
         let known = store.document_files().await?.into_iter().collect();
         let folder = documents.clone();
         let swept = tokio::task::spawn_blocking(move || folder.sweep(&known)).await;

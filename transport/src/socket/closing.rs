@@ -181,8 +181,14 @@ mod tests {
         assert_eq!(on_the_wire(CloseCode::Clone, "two PCs"), "clone: two PCs");
         for length in 0..200 {
             let text = on_the_wire(CloseCode::PacketOutOfWindow, &"ü€😀".repeat(length));
-            assert!(text.len() <= MAX_CLOSE_REASON_BYTES && text.starts_with("packet-out-of-window"), "{text}");
-            assert!(length < 20 || text.len() > MAX_CLOSE_REASON_BYTES - 4, "no more than a character is lost");
+            assert!(
+                text.len() <= MAX_CLOSE_REASON_BYTES && text.starts_with("packet-out-of-window"),
+                "{text}"
+            );
+            assert!(
+                length < 20 || text.len() > MAX_CLOSE_REASON_BYTES - 4,
+                "no more than a character is lost"
+            );
         }
     }
 

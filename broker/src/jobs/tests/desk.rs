@@ -60,7 +60,8 @@ impl Desk {
     pub(super) async fn restart(&mut self) {
         self.stop.cancel();
         (&mut self.running).await.unwrap();
-        (self.jobs, self.events, self.stop, self.running) = start(&self.house, self.min_free_bytes, &self.counters).await;
+        (self.jobs, self.events, self.stop, self.running) =
+            start(&self.house, self.min_free_bytes, &self.counters).await;
     }
 
     pub(super) async fn tell(&self, epoch: Epoch, what: What) {
@@ -93,6 +94,7 @@ impl Desk {
             held,
             spool_lost: started.spool_lost,
             reconciling: started.reconciling,
+            restored_jobs: started.restored_jobs,
             store_epoch: started.store_epoch,
             observed: started.agent.observed_endpoint.unwrap(),
             printers: vec![],
