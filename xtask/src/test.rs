@@ -122,7 +122,8 @@ fn conclude(json: bool, rows: &[Row], took: Duration) -> Result<ExitCode> {
     let failed: u64 = rows.iter().map(|row| row.failed).sum();
     let not_run: u64 = rows.iter().map(|row| row.not_run).sum();
     if json {
-        let all = serde_json::json!({ "stages": rows, "passed": passed, "failed": failed, "not_run": not_run });
+        let all =
+            serde_json::json!({ "stages": rows, "passed": passed, "failed": failed, "not_run": not_run });
         println!("{all}");
     } else {
         println!("\n{:10} {:>8} {:>7} {:>7} {:>7}", "stage", "seconds", "passed", "failed", "not run");
