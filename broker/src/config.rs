@@ -89,7 +89,9 @@ pub enum ConfigError {
     #[error("`listen` is empty: name at least one address, such as `0.0.0.0:7443`")]
     ListenEmpty,
     /// Not an address of this machine alone.
-    #[error("`console_listen`: `{0}` is not a loopback address with a port, such as `127.0.0.1:7480`: it is plain HTTP")]
+    #[error(
+        "`console_listen`: `{0}` is not a loopback address with a port, such as `127.0.0.1:7480`: it is plain HTTP"
+    )]
     ConsoleListen(String),
     /// Not a URL that agents can dial.
     #[error("`public_url`: `{0}` must be `https://host` or `https://host:port`")]

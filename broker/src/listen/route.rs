@@ -133,11 +133,7 @@ async fn app(
     Ok(response)
 }
 
-async fn rest(
-    port: &Port,
-    mut request: Request<Incoming>,
-    door: Door,
-) -> Result<Response<Body>, Problem> {
+async fn rest(port: &Port, mut request: Request<Incoming>, door: Door) -> Result<Response<Body>, Problem> {
     request.extensions_mut().insert(door);
     let answering = port.router.clone().oneshot(request.map(Body::new));
     match tokio::time::timeout(REQUEST_WITHIN, answering).await {
