@@ -11,6 +11,7 @@
 //! OpenAPI document.
 
 mod asked;
+mod console;
 mod methods;
 mod openapi;
 pub(crate) mod present;
