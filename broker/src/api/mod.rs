@@ -10,6 +10,7 @@
 //! A new method is one function in `methods/` and one entry in `table`, which also gives it its REST path and its place in the
 //! OpenAPI document.
 
+mod calls;
 mod methods;
 mod openapi;
 pub(crate) mod present;
@@ -49,6 +50,7 @@ pub(crate) struct Api {
     pub(crate) pairings: Arc<Pairings>,
     /// Documents on their way in, on whatever connection.
     pub(crate) underway: rpc::Underway,
+    pub(crate) calls: calls::Calls,
     /// Cancelled when nothing new is to be begun.
     pub(crate) closing: CancellationToken,
     revoked: broadcast::Sender<KeyId>,
@@ -62,8 +64,16 @@ impl Api {
         pairings: Arc<Pairings>,
         closing: CancellationToken,
     ) -> Self {
-        let revoked = broadcast::Sender::new(REVOCATIONS);
-        Self { store, jobs, sessions, pairings, underway: rpc::Underway::default(), closing, revoked }
+        Self {
+            store,
+            jobs,
+            sessions,
+            pairings,
+            underway: rpc::Underway::default(),
+            calls: calls::Calls::default(),
+            closing,
+            revoked: broadcast::Sender::new(REVOCATIONS),
+        }
     }
 
     /// Who a request speaks for, by its `Authorization: Bearer`; none where there is no such header.

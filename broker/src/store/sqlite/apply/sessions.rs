@@ -62,6 +62,7 @@ pub(super) fn begin(db: &Connection, begin: &BeginSession, pending: &mut Pending
         // The ledger has not been repeated for this incarnation of the store.
         reconciling: before.reconciled != Some(store_epoch),
         store_restored,
+        moved: before.observed_endpoint.is_some_and(|endpoint| endpoint != begin.observed_endpoint),
         agent,
         store_epoch,
         spool_lost,
