@@ -13,7 +13,9 @@ const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/errors.md");
 /// What brings it about, and what helps.
 fn words(keyword: &str) -> (&'static str, &'static str) {
     match keyword {
-        "parse-error" => ("the message or the body is not JSON", "send JSON in UTF-8; repeating does not help"),
+        "parse-error" => {
+            ("the message or the body is not JSON", "send JSON in UTF-8; repeating does not help")
+        }
         "invalid-request" => (
             "JSON, but not what this door takes: no JSON-RPC 2.0 request, a batch, or a method that needs a WebSocket called by REST",
             "`detail` says what was expected",
@@ -91,7 +93,9 @@ fn close_words(name: &str) -> Option<&'static str> {
         "hello-timeout" => "`authenticate` did not come within 10 s of an upgrade without a key",
         "slow" => "more than 4 MiB waited to be read by the app",
         "busy" => "the broker holds as many connections as it is willing to",
-        "protocol-violation" => "a packet before `authenticate`, on a channel that never was, or with a printer number",
+        "protocol-violation" => {
+            "a packet before `authenticate`, on a channel that never was, or with a printer number"
+        }
         "too-large" => "a message over 256 KiB or a packet over its limit",
         "packet-out-of-window" => "a packet out of order or beyond the credit",
         "packet-damaged" => "a packet whose data does not match its checksum",
@@ -103,11 +107,16 @@ fn close_words(name: &str) -> Option<&'static str> {
 }
 
 fn problems() -> String {
-    let mut table = "| type | HTTP | JSON-RPC | title | cause | remedy |\n|---|---|---|---|---|---|\n".to_owned();
+    let mut table =
+        "| type | HTTP | JSON-RPC | title | cause | remedy |\n|---|---|---|---|---|---|\n".to_owned();
     for kind in ProblemKind::ALL {
         let (keyword, (cause, remedy)) = (kind.keyword(), words(kind.keyword()));
         let (status, code, title) = (kind.status(), kind.rpc_code(), kind.title());
-        writeln!(table, "| `urn:inkwire:problem:{keyword}` | {status} | {code} | {title} | {cause} | {remedy} |").unwrap();
+        writeln!(
+            table,
+            "| `urn:inkwire:problem:{keyword}` | {status} | {code} | {title} | {cause} | {remedy} |"
+        )
+        .unwrap();
     }
     table
 }
@@ -117,7 +126,9 @@ fn closes() -> String {
     for code in CloseCode::ALL {
         let Some(when) = close_words(code.name()) else { continue };
         let then = match code.after() {
-            AfterClose::Reconnect => "connect again, after a random time that grows with each failure".to_owned(),
+            AfterClose::Reconnect => {
+                "connect again, after a random time that grows with each failure".to_owned()
+            }
             AfterClose::ReconnectAfter(wait) => format!("connect again, not before {} s", wait.as_secs()),
             AfterClose::Hourly => "do not connect with this key again; ask a person".to_owned(),
         };
