@@ -22,12 +22,13 @@ use crate::admin::{self, Admin, AdminError};
 use crate::api::Api;
 use crate::certs::{self, CertificateError, Origin};
 use crate::clock::now_ms;
-use crate::config::Config;
+use crate::config::{Config, Metrics};
 use crate::documents::Documents;
 use crate::first_start::{self, FirstStartError};
 use crate::jobs::{Jobs, JobsStart};
 use crate::limits::SESSION_EVENTS;
 use crate::listen::{Kind, Port, Rooms, accept_loop};
+use crate::metrics::{self, Watched};
 use crate::pairing::Pairings;
 use crate::sessions::Sessions;
 use crate::sessions::counters::Counters;
@@ -44,6 +45,7 @@ pub struct Broker {
     pin: Sha256Digest,
     sign_in: Option<String>,
     admin_socket: PathBuf,
+    metrics: Option<SocketAddr>,
     running: JoinHandle<Result<(), RunError>>,
 }
 
@@ -149,6 +151,10 @@ impl Broker {
         let (closing, tracker) = (running.closing.clone(), running.tracker.clone());
         let stop = running.stop.clone();
         let rooms = furnish(&config, store, &mut running.vital, (&closing, &stop), &tracker).await?;
+        let metrics = match config.metrics {
+            Some(metrics) => Some(start_metrics(metrics, &rooms, &mut running.vital, stop.clone()).await?),
+            None => None,
+        };
         running.sessions = Some(rooms.sessions.clone());
         let admin = Admin { api: rooms.api.clone(), url: url.clone(), started_ms: now_ms() };
         running.vital.spawn("admin socket", admin::serve(Arc::new(admin), admin_listener, stop.clone()));
@@ -170,7 +176,7 @@ impl Broker {
             }
             ended
         });
-        Ok(Self { address, url, console: console_at, pin, sign_in, admin_socket, running })
+        Ok(Self { address, url, console: console_at, pin, sign_in, admin_socket, metrics, running })
     }
 
     /// Where it listens (the first address; its port is the real one where 0 was asked for).
@@ -201,6 +207,11 @@ impl Broker {
     /// The admin socket.
     pub fn admin_socket(&self) -> &Path {
         &self.admin_socket
+    }
+
+    /// Where `GET /metrics` is answered, if it is.
+    pub fn metrics(&self) -> Option<SocketAddr> {
+        self.metrics
     }
 
     /// Waits until it has stopped: well, because it was asked to, or with the reason.
@@ -243,6 +254,20 @@ async fn bind(addresses: &[SocketAddr]) -> Result<Vec<(SocketAddr, TcpListener)>
         listeners.push((listener.local_addr().map_err(failed)?, listener));
     }
     Ok(listeners)
+}
+
+/// Listens for whoever scrapes.
+async fn start_metrics(
+    config: Metrics,
+    rooms: &Rooms,
+    vital: &mut Vital,
+    stop: CancellationToken,
+) -> Result<SocketAddr, StartError> {
+    let (address, listener) = bind(&[config.listen]).await?.pop().ok_or(StartError::Interrupted)?;
+    let watched = Arc::new(Watched { api: rooms.api.clone() });
+    vital.spawn("metrics", metrics::serve(watched, listener, config.allow, stop));
+    tracing::info!(%address, "metrics are answered");
+    Ok(address)
 }
 
 /// Runs what blocks away from the tasks.

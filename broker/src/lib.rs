@@ -23,14 +23,15 @@ mod first_start;
 mod jobs;
 mod limits;
 mod listen;
+mod metrics;
 mod pairing;
 mod sessions;
 mod store;
 
 pub use app::{Broker, RunError, StartError};
 pub use config::{
-    Config, ConfigError, DEFAULT_LISTEN, OneOrMany, ProxyHeader, RawConfig, RawLimits, RawProxies,
-    RawRetention, RawTls,
+    Config, ConfigError, DEFAULT_LISTEN, OneOrMany, ProxyHeader, RawConfig, RawLimits, RawMetrics,
+    RawProxies, RawRetention, RawTls,
 };
 
 /// The broker's version, as agents and apps are told it.

@@ -66,6 +66,11 @@ pub(crate) const MAX_ADMIN_CONNECTIONS: usize = 16;
 /// A pairing agent that has sent nothing but its request is kept alive by a ping this often.
 pub(crate) const PAIR_PING_EVERY: Duration = Duration::from_secs(20);
 
+/// Connections for metrics at once: a server that scrapes, its twin, and somebody who looks.
+pub(crate) const MAX_METRICS_CONNECTIONS: usize = 8;
+/// Answering for metrics may take this long: Prometheus waits ten seconds unless told.
+pub(crate) const METRICS_WITHIN: Duration = Duration::from_secs(10);
+
 /// How often the certificate files are looked at.
 pub(crate) const CERTIFICATE_POLL: Duration = Duration::from_secs(5);
 /// Our own certificate is renewed this long before it expires.

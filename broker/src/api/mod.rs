@@ -11,6 +11,7 @@
 //! OpenAPI document.
 
 mod asked;
+mod calls;
 mod console;
 mod methods;
 mod openapi;
@@ -51,6 +52,7 @@ pub(crate) struct Api {
     pub(crate) pairings: Arc<Pairings>,
     /// Documents on their way in, on whatever connection.
     pub(crate) underway: rpc::Underway,
+    pub(crate) calls: calls::Calls,
     /// Cancelled when nothing new is to be begun.
     pub(crate) closing: CancellationToken,
     revoked: broadcast::Sender<Revoked>,
@@ -64,8 +66,16 @@ impl Api {
         pairings: Arc<Pairings>,
         closing: CancellationToken,
     ) -> Self {
-        let revoked = broadcast::Sender::new(REVOCATIONS);
-        Self { store, jobs, sessions, pairings, underway: rpc::Underway::default(), closing, revoked }
+        Self {
+            store,
+            jobs,
+            sessions,
+            pairings,
+            underway: rpc::Underway::default(),
+            calls: calls::Calls::default(),
+            closing,
+            revoked: broadcast::Sender::new(REVOCATIONS),
+        }
     }
 
     /// Who a request speaks for, by its `Authorization: Bearer`; none where there is no such header.

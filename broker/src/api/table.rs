@@ -169,6 +169,7 @@ pub(crate) fn named(name: &str) -> Option<&'static Method> {
 /// Calls a method by its name. What is refused is counted and logged.
 pub(crate) async fn call(context: Context, name: &str, params: Value) -> Result<Value, Problem> {
     let (api, who) = (context.api.clone(), context.caller.principal.label());
+    api.calls.called(name);
     let answered = answer_to(context, name, params).await;
     if let Err(problem) = &answered {
         let kind = problem.kind().unwrap_or(ProblemKind::Internal);

@@ -26,6 +26,8 @@ pub struct RawConfig {
     pub limits: RawLimits,
     /// How long things are kept.
     pub retention: RawRetention,
+    /// What monitoring may ask for.
+    pub metrics: Option<RawMetrics>,
     /// How often agents report.
     pub report_interval_ms: Option<u64>,
 }
@@ -70,6 +72,17 @@ pub enum ProxyHeader {
     Forwarded,
     /// The older header; it carries no port.
     XForwardedFor,
+}
+
+/// `[metrics]`: `GET /metrics` by plain HTTP. Not there unless configured.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawMetrics {
+    /// Where to listen: `"127.0.0.1:9464"`.
+    pub listen: String,
+    /// Networks that may ask besides this machine.
+    #[serde(default)]
+    pub allow: Vec<String>,
 }
 
 /// `[limits]`.

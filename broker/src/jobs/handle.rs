@@ -14,6 +14,7 @@ use inkwire_protocol::transfer::Layout;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::counts::JobCounts;
 use super::dispatcher::Dispatcher;
 use super::input::{Command, Input, Wish};
 use super::making::{job_of, new_job};
@@ -23,10 +24,12 @@ use super::submission::{self, Document};
 use super::transition::Note;
 use super::views::Views;
 use crate::clock::now_ms;
-use crate::documents::{Documents, Source, Upload, Whole};
+use crate::documents::{Disk, Documents, Source, Upload, Whole};
 use crate::sessions::counters::Counters;
 use crate::sessions::link::SessionEvent;
-use crate::store::{Change, CommitError, Idempotency, JobRow, NewJob, PrinterRow, ReadError, SharedStore};
+use crate::store::{
+    Change, CommitError, Depth, Idempotency, JobRow, NewJob, PrinterRow, ReadError, SharedStore,
+};
 
 /// Commands that may wait for the dispatcher; more wait in their callers.
 const COMMANDS: usize = 1024;
@@ -270,6 +273,21 @@ impl Jobs {
     /// The job as it is shown: with what memory knows of its progress and of why it waits.
     pub(crate) fn present(&self, row: JobRow) -> Job {
         self.views.present(row)
+    }
+
+    /// How often jobs moved (metrics).
+    pub(crate) fn counts(&self) -> &JobCounts {
+        &self.views.counts
+    }
+
+    /// How many commands wait for the dispatcher (metrics).
+    pub(crate) fn queue(&self) -> Depth {
+        Depth::of(&self.commands)
+    }
+
+    /// What is free where documents are kept (metrics).
+    pub(crate) fn disk(&self) -> std::io::Result<Disk> {
+        self.documents.disk()
     }
 
     /// Progress of all transfers; lags drop the oldest.

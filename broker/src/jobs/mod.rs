@@ -7,6 +7,7 @@
 //! ```
 
 mod agents;
+mod counts;
 mod dispatcher;
 mod done;
 mod follow;

@@ -182,6 +182,8 @@ pub(crate) struct Started {
     pub(crate) store_epoch: StoreEpoch,
     /// The presented token was this agent's last one.
     pub(crate) resumed: bool,
+    /// It was seen at another endpoint before.
+    pub(crate) moved: bool,
     /// Another spool, or an older one than was last seen.
     pub(crate) spool_lost: bool,
     /// Its ledger must be repeated before anything new is dispatched.

@@ -12,6 +12,7 @@
 mod change;
 #[cfg(test)]
 pub(crate) mod fixtures;
+mod meters;
 mod rows;
 mod sqlite;
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub(crate) use change::{
     AcceptFact, BeginSession, Begun, Change, CommitError, Idempotency, NewAgent, NewAudit, NewDocument,
     NewEvent, NewJob, Outcome, Started, UpdateJob,
 };
+pub(crate) use meters::{Census, Depth, Meters};
 pub(crate) use rows::{
     AccountRow, AgentRow, DocumentContent, EventBounds, JobRow, KeyRow, LoginRow, PasswordHash, PrinterRow,
     UsageRow, UserRow,
@@ -62,6 +64,13 @@ pub(crate) trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     /// Wakes with an account id whenever events of it were committed. Slow receivers lag and then look at every account they serve.
     fn wakeups(&self) -> tokio::sync::broadcast::Receiver<AccountId>;
+
+    /// Distributions of its commits (metrics).
+    fn meters(&self) -> &Meters;
+    /// How many commits wait for the writer (metrics).
+    fn queue(&self) -> Depth;
+    /// What stands in it now, over all accounts (metrics).
+    async fn census(&self) -> Result<Census, ReadError>;
 
     /// All accounts, by name (admin).
     async fn accounts(&self) -> Result<Vec<AccountRow>, ReadError>;

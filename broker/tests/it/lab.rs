@@ -82,6 +82,10 @@ impl Lab {
         self.broker.sign_in()
     }
 
+    pub(crate) fn metrics(&self) -> Option<SocketAddr> {
+        self.broker.metrics()
+    }
+
     pub(crate) fn admin_socket(&self) -> &Path {
         self.broker.admin_socket()
     }

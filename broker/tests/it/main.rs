@@ -17,6 +17,7 @@ mod drain;
 mod jobs;
 mod lab;
 mod limits;
+mod metrics;
 mod pairing;
 mod proxies;
 mod session;

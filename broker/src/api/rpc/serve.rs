@@ -66,7 +66,9 @@ pub(crate) async fn serve<S>(
         began: Instant::now(),
         pinged: false,
     };
+    app.api.sessions.counters.apps.fetch_add(1, Ordering::Relaxed);
     let (code, detail) = app.live(closing).await;
+    app.api.sessions.counters.apps.fetch_sub(1, Ordering::Relaxed);
     app.api.sessions.counters.closed(code);
     if crate::sessions::counters::is_violation(code) {
         let who = app.caller.as_ref().map(|caller| caller.principal.label());

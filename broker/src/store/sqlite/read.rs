@@ -11,10 +11,10 @@ use inkwire_protocol::ids::{
 use rusqlite::{Connection, OptionalExtension as _, Params, Result, Row, params};
 use tokio::sync::broadcast;
 
-use super::{SqliteStore, events, map, read_people as people};
+use super::{SqliteStore, census, events, map, read_people as people};
 use crate::store::{
-    AccountRow, AgentRow, Change, CommitError, DocumentContent, EventBounds, JobRow, KeyRow, LoginRow,
-    Outcome, PrinterRow, ReadError, Store, UsageRow, UserRow,
+    AccountRow, AgentRow, Census, Change, CommitError, Depth, DocumentContent, EventBounds, JobRow, KeyRow,
+    LoginRow, Meters, Outcome, PrinterRow, ReadError, Store, UsageRow, UserRow,
 };
 
 const PRINTERS: &str = "SELECT p.*, a.name AS agent_name,
@@ -61,6 +61,18 @@ impl Store for SqliteStore {
 
     fn wakeups(&self) -> broadcast::Receiver<AccountId> {
         self.shared.wakeups.subscribe()
+    }
+
+    fn meters(&self) -> &Meters {
+        &self.shared.meters
+    }
+
+    fn queue(&self) -> Depth {
+        Depth::of(&self.requests)
+    }
+
+    async fn census(&self) -> std::result::Result<Census, ReadError> {
+        self.readers.read(census::take).await
     }
 
     async fn accounts(&self) -> std::result::Result<Vec<AccountRow>, ReadError> {
