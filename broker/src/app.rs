@@ -24,6 +24,7 @@ use crate::certs::{self, CertificateError, Origin};
 use crate::clock::now_ms;
 use crate::config::Config;
 use crate::documents::Documents;
+use crate::feed::Feeds;
 use crate::first_start::{self, FirstStartError};
 use crate::jobs::{Jobs, JobsStart};
 use crate::limits::SESSION_EVENTS;
@@ -215,7 +216,8 @@ async fn furnish(
         closing: closing.clone(),
     });
     let pairings = Arc::new(Pairings::new(store.clone()));
-    let api = Arc::new(Api::new(store, jobs, sessions.clone(), pairings.clone(), closing.clone()));
+    let feeds = Arc::new(Feeds::new(store.clone()));
+    let api = Arc::new(Api::new(store, jobs, sessions.clone(), pairings.clone(), feeds, closing.clone()));
     Ok(Rooms { api, pairings, sessions })
 }
 

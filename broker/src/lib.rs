@@ -19,17 +19,19 @@ mod certs;
 mod clock;
 mod config;
 mod documents;
+mod feed;
 mod first_start;
 mod jobs;
 mod limits;
 mod listen;
+mod outbound;
 mod pairing;
 mod sessions;
 mod store;
 
 pub use app::{Broker, RunError, StartError};
 pub use config::{
-    Config, ConfigError, DEFAULT_LISTEN, OneOrMany, ProxyHeader, RawConfig, RawLimits, RawProxies,
+    Config, ConfigError, DEFAULT_LISTEN, OneOrMany, ProxyHeader, RawConfig, RawLimits, RawOutbound, RawProxies,
     RawRetention, RawTls,
 };
 

@@ -17,9 +17,11 @@ mod query;
 pub(crate) mod rest;
 pub(crate) mod rpc;
 mod sign_in;
+mod stream;
 pub(crate) mod table;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -30,6 +32,8 @@ use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::{self, Caller, keys};
+use crate::clock::now_ms;
+use crate::feed::Feeds;
 use crate::jobs::Jobs;
 use crate::pairing::Pairings;
 use crate::sessions::SharedSessions;
@@ -47,6 +51,7 @@ pub(crate) struct Api {
     pub(crate) jobs: Jobs,
     pub(crate) sessions: SharedSessions,
     pub(crate) pairings: Arc<Pairings>,
+    pub(crate) feeds: Arc<Feeds>,
     /// Documents on their way in, on whatever connection.
     pub(crate) underway: rpc::Underway,
     /// Cancelled when nothing new is to be begun.
@@ -60,10 +65,11 @@ impl Api {
         jobs: Jobs,
         sessions: SharedSessions,
         pairings: Arc<Pairings>,
+        feeds: Arc<Feeds>,
         closing: CancellationToken,
     ) -> Self {
         let revoked = broadcast::Sender::new(REVOCATIONS);
-        Self { store, jobs, sessions, pairings, underway: rpc::Underway::default(), closing, revoked }
+        Self { store, jobs, sessions, pairings, feeds, underway: rpc::Underway::default(), closing, revoked }
     }
 
     /// Who a request speaks for, by its `Authorization: Bearer`; none where there is no such header.
@@ -81,6 +87,42 @@ impl Api {
         if self.revoked.send(key).is_err() {
             tracing::debug!(%key, "no connection lives on the revoked key");
         }
+    }
+
+    /// Waits until what the caller came with is good no more, and says why: it was revoked, or has expired.
+    pub(crate) async fn until_invalid(&self, caller: &Caller) -> &'static str {
+        let mut revocations = self.revocations();
+        if self.is_gone(caller).await {
+            return "the API key was revoked";
+        }
+        let expired = async {
+            match caller.expires_ms {
+                Some(at) => tokio::time::sleep(Duration::from_millis(at.saturating_sub(now_ms()))).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(expired);
+        loop {
+            tokio::select! {
+                () = &mut expired => return "the API key has expired",
+                revoked = revocations.recv() => {
+                    let gone = match revoked {
+                        Ok(key) => key == caller.key,
+                        // Some of the news was missed: then it is looked up.
+                        Err(_) => self.is_gone(caller).await,
+                    };
+                    if gone {
+                        return "the API key was revoked";
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether the caller's key is valid no more.
+    async fn is_gone(&self, caller: &Caller) -> bool {
+        let (keys, now) = (self.store.keys(caller.account).await, now_ms());
+        keys.is_ok_and(|keys| keys.iter().any(|key| key.id == caller.key && !auth::is_valid(key, now)))
     }
 
     /// Hears of revoked keys.

@@ -135,6 +135,8 @@ methods! {
     method::JOBS_FINISH_UPLOAD, Submit, (-), jobs::finish_upload;
     /// Replays the account's events after an offset, then follows.
     method::EVENTS_SUBSCRIBE, Read, (-), events::subscribe;
+    /// A page of the account's events, oldest first.
+    method::EVENTS_LIST, Read, (Get "/v1/events"), events::list;
     /// What waits for approval under a pairing code.
     method::PAIRINGS_SHOW, Operate, (Post "/v1/pairings/show"), pairings::show;
     /// Takes an agent into the account.
