@@ -10,6 +10,7 @@
 //! A new method is one function in `methods/` and one entry in `table`, which also gives it its REST path and its place in the
 //! OpenAPI document.
 
+mod asked;
 mod methods;
 mod openapi;
 pub(crate) mod present;
@@ -26,12 +27,11 @@ use std::time::Duration;
 use axum::body::Body;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use inkwire_protocol::app::{Problem, ProblemKind};
-use inkwire_protocol::ids::KeyId;
+use inkwire_protocol::app::{Problem, ProblemKind, Scope};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::{self, Caller, keys};
+use crate::auth::{self, Caller, Revoked, keys};
 use crate::clock::now_ms;
 use crate::feed::Feeds;
 use crate::jobs::Jobs;
@@ -39,10 +39,16 @@ use crate::pairing::Pairings;
 use crate::sessions::SharedSessions;
 use crate::store::SharedStore;
 
+pub(crate) use asked::{Asked, Door};
 pub(crate) use sign_in::new_key;
 
-/// Keys revoked that live connections may not have heard of yet; who lags looks its own key up.
+/// Revocations that live connections may not have heard of yet; who lags is judged anew in any case.
 const REVOCATIONS: usize = 64;
+
+/// A stream's caller is judged anew at least this often ...
+const JUDGED_ANEW_AFTER: Duration = Duration::from_secs(3600);
+/// ... and not more often than this by its own date, which a sign-in moves.
+const JUDGED_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// What methods stand on.
 #[derive(Debug)]
@@ -56,7 +62,7 @@ pub(crate) struct Api {
     pub(crate) underway: rpc::Underway,
     /// Cancelled when nothing new is to be begun.
     pub(crate) closing: CancellationToken,
-    revoked: broadcast::Sender<KeyId>,
+    revoked: broadcast::Sender<Revoked>,
 }
 
 impl Api {
@@ -82,53 +88,51 @@ impl Api {
         auth::authenticate(&self.store, token).await.map(Some)
     }
 
-    /// A key was revoked (committed): connections that live on it are closed.
-    pub(crate) fn key_revoked(&self, key: KeyId) {
-        if self.revoked.send(key).is_err() {
-            tracing::debug!(%key, "no connection lives on the revoked key");
+    /// A caller was turned away at a door, before any method was called: counted and logged like a refused request.
+    pub(crate) fn turned_away(&self, door: &'static str, problem: Problem) -> Problem {
+        let kind = problem.kind().unwrap_or(ProblemKind::Internal);
+        self.sessions.counters.refused(kind);
+        tracing::info!(door, problem = kind.keyword(), detail = problem.detail, "request refused");
+        problem
+    }
+
+    /// Something was revoked or changed (committed): whoever stands on it is judged anew.
+    pub(crate) fn revoke(&self, revoked: Revoked) {
+        if self.revoked.send(revoked).is_err() {
+            tracing::debug!(?revoked, "no connection stands on what was revoked");
         }
     }
 
-    /// Waits until what the caller came with is good no more, and says why: it was revoked, or has expired.
-    pub(crate) async fn until_invalid(&self, caller: &Caller) -> &'static str {
+    /// Waits until the caller may go on no more, and says why: what it came with was revoked, or has expired, or allows less.
+    pub(crate) async fn until_invalid(&self, mut caller: Caller, scope: Scope) -> String {
         let mut revocations = self.revocations();
-        if self.is_gone(caller).await {
-            return "the API key was revoked";
-        }
-        let expired = async {
-            match caller.expires_ms {
-                Some(at) => tokio::time::sleep(Duration::from_millis(at.saturating_sub(now_ms()))).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::pin!(expired);
         loop {
+            // The first time, too: what was revoked before the news was listened to.
+            match auth::judge_anew(&self.store, &caller).await {
+                Ok(same) => caller = same,
+                Err(problem) => return problem.detail,
+            }
+            if let Err(problem) = caller.must(scope) {
+                return problem.detail;
+            }
+            let over = caller.expires_ms.map(|at| Duration::from_millis(at.saturating_sub(now_ms())));
+            let over = over.unwrap_or(JUDGED_ANEW_AFTER).clamp(JUDGED_AGAIN_AFTER, JUDGED_ANEW_AFTER);
             tokio::select! {
-                () = &mut expired => return "the API key has expired",
-                revoked = revocations.recv() => {
-                    let gone = match revoked {
-                        Ok(key) => key == caller.key,
-                        // Some of the news was missed: then it is looked up.
-                        Err(_) => self.is_gone(caller).await,
-                    };
-                    if gone {
-                        return "the API key was revoked";
-                    }
-                }
+                () = tokio::time::sleep(over) => {}
+                () = concerned(&mut revocations, &caller) => {}
             }
         }
     }
 
-    /// Whether the caller's key is valid no more.
-    async fn is_gone(&self, caller: &Caller) -> bool {
-        let (keys, now) = (self.store.keys(caller.account).await, now_ms());
-        keys.is_ok_and(|keys| keys.iter().any(|key| key.id == caller.key && !auth::is_valid(key, now)))
-    }
-
-    /// Hears of revoked keys.
-    pub(crate) fn revocations(&self) -> broadcast::Receiver<KeyId> {
+    /// Hears of revocations; see [`Caller::concerned_by`] and [`auth::judge_anew`]. Who lags must judge anew, too.
+    pub(crate) fn revocations(&self) -> broadcast::Receiver<Revoked> {
         self.revoked.subscribe()
     }
+}
+
+/// Waits for a revocation that may concern the caller, or for one that was missed.
+async fn concerned(revocations: &mut broadcast::Receiver<Revoked>, caller: &Caller) {
+    while revocations.recv().await.is_ok_and(|revoked| !caller.concerned_by(&revoked)) {}
 }
 
 /// A problem as an HTTP answer (RFC 9457).

@@ -4,10 +4,9 @@
 //! reach back to it, the first event is `cannot_resume`. What waits for a slow reader is one piece and hyper's buffer.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{RawQuery, State};
+use axum::extract::RawQuery;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use futures_util::stream;
@@ -21,7 +20,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::query::QueryShape;
-use super::{Api, problem_response, table};
+use super::table::{self, Context};
+use super::{Asked, problem_response};
 use crate::auth::internal;
 use crate::feed::{Filter, Joined, Piece, Reader};
 use crate::limits::{STREAM_COMMENT_EVERY, THROUGH_EVERY};
@@ -38,8 +38,8 @@ const RETRY_MS: u32 = 2000;
 struct Stream {
     closing: CancellationToken,
     /// Ends with the reason when the caller may go on no more.
-    invalid: BoxFuture<'static, &'static str>,
-    key_name: String,
+    invalid: BoxFuture<'static, String>,
+    name: String,
     reader: Reader,
     /// What is said before the first event.
     preface: Option<String>,
@@ -48,12 +48,8 @@ struct Stream {
 }
 
 /// Answers with the stream.
-pub(super) async fn serve(
-    State(api): State<Arc<Api>>,
-    headers: HeaderMap,
-    RawQuery(query): RawQuery,
-) -> Response<Body> {
-    match begin(api, &headers, query.as_deref().unwrap_or_default()).await {
+pub(super) async fn serve(asked: Asked, RawQuery(query): RawQuery) -> Response<Body> {
+    match begin(asked, query.as_deref().unwrap_or_default()).await {
         Ok(stream) => {
             let body = stream::unfold(stream, |mut stream| async move {
                 let bytes = stream.next().await?;
@@ -69,23 +65,21 @@ pub(super) async fn serve(
     }
 }
 
-async fn begin(api: Arc<Api>, headers: &HeaderMap, query: &str) -> Result<Stream, Problem> {
-    let caller = api
-        .caller_of(headers)
-        .await?
-        .ok_or_else(|| ProblemKind::Unauthenticated.because("send `Authorization: Bearer` and an API key"))?;
+async fn begin(asked: Asked, query: &str) -> Result<Stream, Problem> {
+    let headers = asked.headers.clone();
+    let Context { api, caller, .. } = asked.context().await?;
     caller.must(Scope::Read)?;
     if api.closing.is_cancelled() {
         return Err(ProblemKind::Draining.because("the broker is restarting: come back in some seconds"));
     }
-    let (after, filter) = wish(headers, query)?;
+    let (after, filter) = wish(&headers, query)?;
     let joined = api.feeds.join(caller.account, after, filter).await.map_err(internal)?;
     let Joined { reader, resumed, bounds } = joined;
     let preface = preface(resumed, bounds.oldest, reader.at());
-    let (closing, key_name) = (api.closing.clone(), caller.key_name.clone());
-    let invalid = Box::pin(async move { api.until_invalid(&caller).await });
+    let (closing, name) = (api.closing.clone(), caller.principal.name().to_owned());
+    let invalid = Box::pin(async move { api.until_invalid(caller, Scope::Read).await });
     let (preface, told) = (Some(preface), Instant::now());
-    Ok(Stream { closing, invalid, key_name, reader, preface, hidden: None, told })
+    Ok(Stream { closing, invalid, name, reader, preface, hidden: None, told })
 }
 
 /// The query is read like the parameters of `events.subscribe`; `after` is `EPOCH:OFFSET`, and the header outranks it, for a browser
@@ -134,7 +128,7 @@ impl Stream {
                 biased;
                 () = self.closing.cancelled() => return None,
                 why = &mut self.invalid => {
-                    tracing::info!(key = self.key_name, why, "event stream ended");
+                    tracing::info!(name = self.name, why, "event stream ended");
                     return None;
                 }
                 piece = self.reader.next() => match piece {

@@ -26,7 +26,8 @@ impl std::str::FromStr for EventPosition {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let wrong = || IdError::new("event position", text, "EPOCH:OFFSET, as an event stream's `id` says it");
+        let wrong =
+            || IdError::new("event position", text, "EPOCH:OFFSET, as an event stream's `id` says it");
         let (epoch, offset) = text.split_once(':').ok_or_else(wrong)?;
         let offset = offset.parse().map_err(|_| wrong())?;
         Ok(Self { epoch: epoch.parse().map_err(|_| wrong())?, offset: EventOffset(offset) })
