@@ -28,6 +28,7 @@ mod outbound;
 mod pairing;
 mod sessions;
 mod store;
+mod webhooks;
 
 pub use app::{Broker, RunError, StartError};
 pub use config::{

@@ -38,6 +38,7 @@ use crate::jobs::Jobs;
 use crate::pairing::Pairings;
 use crate::sessions::SharedSessions;
 use crate::store::SharedStore;
+use crate::webhooks::Webhooks;
 
 pub(crate) use asked::{Asked, Door};
 pub(crate) use sign_in::new_key;
@@ -58,6 +59,7 @@ pub(crate) struct Api {
     pub(crate) sessions: SharedSessions,
     pub(crate) pairings: Arc<Pairings>,
     pub(crate) feeds: Arc<Feeds>,
+    pub(crate) webhooks: Arc<Webhooks>,
     /// Documents on their way in, on whatever connection.
     pub(crate) underway: rpc::Underway,
     /// Cancelled when nothing new is to be begun.
@@ -71,11 +73,11 @@ impl Api {
         jobs: Jobs,
         sessions: SharedSessions,
         pairings: Arc<Pairings>,
-        feeds: Arc<Feeds>,
+        (feeds, webhooks): (Arc<Feeds>, Arc<Webhooks>),
         closing: CancellationToken,
     ) -> Self {
         let revoked = broadcast::Sender::new(REVOCATIONS);
-        Self { store, jobs, sessions, pairings, feeds, underway: rpc::Underway::default(), closing, revoked }
+        Self { store, jobs, sessions, pairings, feeds, webhooks, underway: rpc::Underway::default(), closing, revoked }
     }
 
     /// Who a request speaks for, by its `Authorization: Bearer`; none where there is no such header.

@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use inkwire_protocol::app::EventPosition;
 use inkwire_protocol::ids::{AccountId, EventOffset};
 
-pub(crate) use filter::Filter;
+pub(crate) use filter::{Filter, check_kinds};
 pub(crate) use reader::{Piece, Reader};
 pub(crate) use run::Line;
 

@@ -9,6 +9,7 @@
 mod agents;
 mod dispatcher;
 mod done;
+mod fetching;
 mod follow;
 mod handle;
 mod input;

@@ -25,7 +25,6 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
 pub(crate) use connect::Wire;
-pub(crate) use fetch::Fetched;
 pub(crate) use resolve::{Resolve, SystemResolver};
 pub(crate) use target::Target;
 
