@@ -10,6 +10,7 @@
 //! A new method is one function in `methods/` and one entry in `table`, which also gives it its REST path and its place in the
 //! OpenAPI document.
 
+mod download;
 mod methods;
 mod openapi;
 pub(crate) mod present;
@@ -18,6 +19,7 @@ pub(crate) mod rest;
 pub(crate) mod rpc;
 mod sign_in;
 pub(crate) mod table;
+mod upload;
 
 use std::sync::Arc;
 
@@ -26,11 +28,13 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use inkwire_protocol::app::{Problem, ProblemKind};
 use inkwire_protocol::ids::KeyId;
-use tokio::sync::broadcast;
+use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::{self, Caller, keys};
+use crate::clock::now_ms;
 use crate::jobs::Jobs;
+use crate::limits::REST_UPLOADS;
 use crate::pairing::Pairings;
 use crate::sessions::SharedSessions;
 use crate::store::SharedStore;
@@ -51,6 +55,10 @@ pub(crate) struct Api {
     pub(crate) underway: rpc::Underway,
     /// Cancelled when nothing new is to be begun.
     pub(crate) closing: CancellationToken,
+    /// Documents that may come in by HTTP at once.
+    pub(crate) uploads: Semaphore,
+    /// When this process began.
+    pub(crate) started_ms: u64,
     revoked: broadcast::Sender<KeyId>,
 }
 
@@ -63,7 +71,17 @@ impl Api {
         closing: CancellationToken,
     ) -> Self {
         let revoked = broadcast::Sender::new(REVOCATIONS);
-        Self { store, jobs, sessions, pairings, underway: rpc::Underway::default(), closing, revoked }
+        Self {
+            store,
+            jobs,
+            sessions,
+            pairings,
+            underway: rpc::Underway::default(),
+            closing,
+            uploads: Semaphore::new(REST_UPLOADS),
+            started_ms: now_ms(),
+            revoked,
+        }
     }
 
     /// Who a request speaks for, by its `Authorization: Bearer`; none where there is no such header.

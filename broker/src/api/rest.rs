@@ -8,20 +8,23 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, RawPathParams, RawQuery, State};
+use axum::extract::{DefaultBodyLimit, Path, RawPathParams, RawQuery, State};
 use axum::response::{Html, IntoResponse as _};
 use axum::routing::{MethodFilter, MethodRouter, get, on, post};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use inkwire_protocol::app::{Problem, ProblemKind, method};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use inkwire_protocol::app::{JobRef, Problem, ProblemKind, Scope, method};
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
 use super::query::QueryShape;
 use super::table::{self, Context, METHODS, Method, Place, Verb};
-use super::{Api, openapi, problem_response, sign_in};
-use crate::limits::MAX_REST_BODY_BYTES;
+use super::{Api, download, openapi, problem_response, sign_in, upload};
+use crate::auth::Caller;
+use crate::limits::{MAX_REST_BODY_BYTES, REQUEST_WITHIN};
 
 type Shared = State<Arc<Api>>;
 type Body1 = Result<Bytes, BytesRejection>;
@@ -35,7 +38,8 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/v1/openapi.json", get(async || json(StatusCode::OK, openapi::document())))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
-        .route("/v1/jobs", post(create_job));
+        .route("/v1/jobs", post(create_job))
+        .route("/v1/jobs/{job}/document", get(get_document));
     for method in METHODS {
         if let Some(place) = method.rest.filter(|place| !place.special) {
             router = router.route(place.path, general(method, place));
@@ -101,11 +105,13 @@ async fn call(
     name: &str,
     params: Map<String, Value>,
 ) -> Result<Value, Problem> {
-    let caller = api
-        .caller_of(headers)
-        .await?
-        .ok_or_else(|| ProblemKind::Unauthenticated.because("send `Authorization: Bearer` and an API key"))?;
+    let caller = signed_in(&api, headers).await?;
     table::call(Context { api, caller, connection: None }, name, Value::Object(params)).await
+}
+
+async fn signed_in(api: &Api, headers: &HeaderMap) -> Result<Caller, Problem> {
+    let missing = || ProblemKind::Unauthenticated.because("send `Authorization: Bearer` and an API key");
+    api.caller_of(headers).await?.ok_or_else(missing)
 }
 
 fn respond(answered: Result<Value, Problem>) -> Response<Body> {
@@ -122,10 +128,18 @@ fn json(status: StatusCode, value: &Value) -> Response<Body> {
     response
 }
 
-async fn create_job(State(api): Shared, headers: HeaderMap, body: Body1) -> Response<Body> {
-    let created = match read_body(body) {
-        Ok(params) => call(api, &headers, method::JOBS_CREATE, params).await,
-        Err(problem) => Err(problem),
+/// With a deadline of its own, for a document may take its time.
+async fn create_job(State(api): Shared, request: Request<Body>) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let created = if upload::is_document(&parts) {
+        submit(&api, &parts, body).await
+    } else {
+        let described = async {
+            let limited = Limited::new(body, MAX_REST_BODY_BYTES).collect().await;
+            let params = read_json(&limited.map_err(|error| unread(&*error))?.to_bytes())?;
+            call(api, &parts.headers, method::JOBS_CREATE, params).await
+        };
+        upload::within(REQUEST_WITHIN, described).await.and_then(|created| created)
     };
     let Ok(value) = created else { return respond(created) };
     let duplicate = value.get("duplicate").and_then(Value::as_bool).unwrap_or(false);
@@ -135,6 +149,34 @@ async fn create_job(State(api): Shared, headers: HeaderMap, body: Body1) -> Resp
         response.headers_mut().insert(LOCATION, location);
     }
     response
+}
+
+/// A document as the body. What is refused is counted as by any other door.
+async fn submit(api: &Arc<Api>, parts: &Parts, body: Body) -> Result<Value, Problem> {
+    let caller = signed_in(api, &parts.headers).await?;
+    let submitted = async {
+        caller.must(Scope::Submit)?;
+        upload::submit(api, caller.account, parts, body).await
+    };
+    let created =
+        submitted.await.inspect_err(|problem| table::refused(api, &caller, method::JOBS_CREATE, problem))?;
+    serde_json::to_value(created).map_err(|error| ProblemKind::Internal.because(error.to_string()))
+}
+
+async fn get_document(State(api): Shared, Path(job): Path<String>, headers: HeaderMap) -> Response<Body> {
+    let found = async {
+        let caller = signed_in(&api, &headers).await?;
+        let found = async {
+            caller.must(Scope::Read)?;
+            let JobRef { job } = table::read(serde_json::json!({ "job": job }))?;
+            api.jobs.document(caller.account, job).await
+        };
+        found.await.inspect_err(|problem| table::refused(&api, &caller, method::DOCUMENTS_GET, problem))
+    };
+    match found.await {
+        Ok(kept) => download::answer(&kept, &headers),
+        Err(problem) => problem_response(&problem),
+    }
 }
 
 async fn post_sign_in(State(api): Shared, body: Body1) -> Response<Body> {
@@ -159,15 +201,31 @@ async fn ready(State(api): Shared) -> Response<Body> {
 
 fn read_body(body: Body1) -> Result<Map<String, Value>, Problem> {
     let bytes = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => ProblemKind::TooLarge.because(format!(
-            "the request is larger than {MAX_REST_BODY_BYTES} bytes: send larger documents by the WebSocket at /v1/app"
-        )),
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
         _ => ProblemKind::InvalidRequest.because(rejection.body_text()),
     })?;
+    read_json(&bytes)
+}
+
+fn unread(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Problem {
+    if error.is::<LengthLimitError>() {
+        return too_large();
+    }
+    ProblemKind::InvalidRequest.because(error.to_string())
+}
+
+fn too_large() -> Problem {
+    ProblemKind::TooLarge.because(format!(
+        "the request is larger than {MAX_REST_BODY_BYTES} bytes: send a larger document itself as the body, with what is asked for in \
+         the query, or by the WebSocket at /v1/app, whose uploads resume"
+    ))
+}
+
+fn read_json(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
     if bytes.is_empty() {
         return Ok(Map::new());
     }
-    match serde_json::from_slice(&bytes) {
+    match serde_json::from_slice(bytes) {
         Ok(Value::Object(params)) => Ok(params),
         Ok(_) => Err(ProblemKind::InvalidParams.because("the body must be a JSON object")),
         Err(error) => Err(ProblemKind::Parse.because(error.to_string())),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use inkwire_protocol::app::{Problem, ProblemKind};
 use inkwire_protocol::message::{
@@ -19,6 +19,9 @@ use crate::api::{problem_response, rest, rpc};
 use crate::config::ProxyHeader;
 use crate::limits::REQUEST_WITHIN;
 use crate::sessions::Guard;
+
+/// Where documents are submitted by HTTP.
+const SUBMIT_PATH: &str = "/v1/jobs";
 
 /// Answers a request; never fails, for every error is an answer.
 pub(super) async fn route(
@@ -118,7 +121,12 @@ async fn app(
 }
 
 async fn rest(port: &Port, request: Request<Incoming>) -> Result<Response<Body>, Problem> {
+    // A document may take its time; its handler sees to it that it keeps coming.
+    let submits = request.method() == Method::POST && request.uri().path() == SUBMIT_PATH;
     let answering = port.router.clone().oneshot(request.map(Body::new));
+    if submits {
+        return answering.await.map(rest::dressed).map_err(|never| match never {});
+    }
     match tokio::time::timeout(REQUEST_WITHIN, answering).await {
         Ok(Ok(response)) => Ok(rest::dressed(response)),
         Ok(Err(never)) => match never {},

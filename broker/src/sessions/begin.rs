@@ -267,6 +267,7 @@ where
         reconciling: new.started.reconciling,
         store_epoch: new.started.store_epoch,
         observed: new.handle.observed,
+        absent_ms: new.started.absent_ms,
         printers: hello.printers,
     };
     let event =

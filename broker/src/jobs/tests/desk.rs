@@ -92,6 +92,7 @@ impl Desk {
             reconciling: started.reconciling,
             store_epoch: started.store_epoch,
             observed: started.agent.observed_endpoint.unwrap(),
+            absent_ms: started.absent_ms,
             printers: vec![],
         };
         self.tell(epoch, What::Online(Box::new(online))).await;

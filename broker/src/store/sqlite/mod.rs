@@ -3,9 +3,11 @@
 mod apply;
 mod events;
 mod incarnation;
+mod job_pages;
 mod map;
 mod read;
 mod schema;
+mod summary;
 mod writer;
 
 use std::fs::File;
