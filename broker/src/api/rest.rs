@@ -14,16 +14,15 @@ use axum::routing::{MethodFilter, MethodRouter, get, on, post};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use inkwire_protocol::app::{JobRef, Problem, ProblemKind, Scope, method};
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
 use super::query::QueryShape;
-use super::table::{self, Context, METHODS, Method, Place, Verb};
-use super::{Api, download, openapi, problem_response, sign_in, upload};
-use crate::auth::Caller;
+use super::table::{self, METHODS, Method, Place, Verb};
+use super::{Api, Asked, download, openapi, problem_response, sign_in, upload};
 use crate::limits::{MAX_REST_BODY_BYTES, REQUEST_WITHIN};
 
 type Shared = State<Arc<Api>>;
@@ -68,11 +67,7 @@ fn general(method: &'static Method, place: Place) -> MethodRouter<Arc<Api>> {
         Verb::Patch => MethodFilter::PATCH,
         Verb::Delete => MethodFilter::DELETE,
     };
-    let handler = async move |State(api): Shared,
-                              headers: HeaderMap,
-                              path: RawPathParams,
-                              RawQuery(query): RawQuery,
-                              body: Body1| {
+    let handler = async move |asked: Asked, path: RawPathParams, RawQuery(query): RawQuery, body: Body1| {
         let query = query.unwrap_or_default();
         let read = match place.verb {
             Verb::Get => Ok(shape.read(&query)),
@@ -81,7 +76,7 @@ fn general(method: &'static Method, place: Place) -> MethodRouter<Arc<Api>> {
         let answered = match read {
             Ok(mut params) => {
                 params.extend(path.iter().map(|(name, value)| (name.to_owned(), Value::from(value))));
-                call(api, &headers, method.name, params).await
+                asked.call(method.name, params).await
             }
             Err(problem) => Err(problem),
         };
@@ -96,22 +91,6 @@ pub(crate) fn dressed(mut response: Response<Body>) -> Response<Body> {
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
-}
-
-/// Signs the caller in, calls the method, and answers.
-async fn call(
-    api: Arc<Api>,
-    headers: &HeaderMap,
-    name: &str,
-    params: Map<String, Value>,
-) -> Result<Value, Problem> {
-    let caller = signed_in(&api, headers).await?;
-    table::call(Context { api, caller, connection: None }, name, Value::Object(params)).await
-}
-
-async fn signed_in(api: &Api, headers: &HeaderMap) -> Result<Caller, Problem> {
-    let missing = || ProblemKind::Unauthenticated.because("send `Authorization: Bearer` and an API key");
-    api.caller_of(headers).await?.ok_or_else(missing)
 }
 
 fn respond(answered: Result<Value, Problem>) -> Response<Body> {
@@ -129,15 +108,15 @@ fn json(status: StatusCode, value: &Value) -> Response<Body> {
 }
 
 /// With a deadline of its own, for a document may take its time.
-async fn create_job(State(api): Shared, request: Request<Body>) -> Response<Body> {
+async fn create_job(asked: Asked, request: Request<Body>) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let created = if upload::is_document(&parts) {
-        submit(&api, &parts, body).await
+        submit(asked, &parts, body).await
     } else {
         let described = async {
             let limited = Limited::new(body, MAX_REST_BODY_BYTES).collect().await;
             let params = read_json(&limited.map_err(|error| unread(&*error))?.to_bytes())?;
-            call(api, &parts.headers, method::JOBS_CREATE, params).await
+            asked.call(method::JOBS_CREATE, params).await
         };
         upload::within(REQUEST_WITHIN, described).await.and_then(|created| created)
     };
@@ -152,26 +131,26 @@ async fn create_job(State(api): Shared, request: Request<Body>) -> Response<Body
 }
 
 /// A document as the body. What is refused is counted as by any other door.
-async fn submit(api: &Arc<Api>, parts: &Parts, body: Body) -> Result<Value, Problem> {
-    let caller = signed_in(api, &parts.headers).await?;
+async fn submit(asked: Asked, parts: &Parts, body: Body) -> Result<Value, Problem> {
+    let context = asked.context().await?;
     let submitted = async {
-        caller.must(Scope::Submit)?;
-        upload::submit(api, caller.account, parts, body).await
+        context.caller.must(Scope::Submit)?;
+        upload::submit(&context.api, context.caller.account, parts, body).await
     };
-    let created =
-        submitted.await.inspect_err(|problem| table::refused(api, &caller, method::JOBS_CREATE, problem))?;
+    let created = submitted.await.inspect_err(|problem| context.refused(method::JOBS_CREATE, problem))?;
     serde_json::to_value(created).map_err(|error| ProblemKind::Internal.because(error.to_string()))
 }
 
-async fn get_document(State(api): Shared, Path(job): Path<String>, headers: HeaderMap) -> Response<Body> {
+async fn get_document(asked: Asked, Path(job): Path<String>) -> Response<Body> {
+    let headers = asked.headers.clone();
     let found = async {
-        let caller = signed_in(&api, &headers).await?;
+        let context = asked.context().await?;
         let found = async {
-            caller.must(Scope::Read)?;
+            context.caller.must(Scope::Read)?;
             let JobRef { job } = table::read(serde_json::json!({ "job": job }))?;
-            api.jobs.document(caller.account, job).await
+            context.api.jobs.document(context.caller.account, job).await
         };
-        found.await.inspect_err(|problem| table::refused(&api, &caller, method::DOCUMENTS_GET, problem))
+        found.await.inspect_err(|problem| context.refused(method::DOCUMENTS_GET, problem))
     };
     match found.await {
         Ok(kept) => download::answer(&kept, &headers),

@@ -1,6 +1,7 @@
 //! Every method of the API, by name: what it needs, where it stands in REST, and who answers it.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -15,6 +16,8 @@ use super::Api;
 use super::methods::{agents, documents, events, jobs, me, pairings, printers, stats};
 use super::rpc::Connection;
 use crate::auth::Caller;
+use crate::clock::now_ms;
+use crate::store::{Change, NewAudit};
 
 /// What a method is called with, besides its parameters.
 #[derive(Debug, Clone)]
@@ -23,9 +26,34 @@ pub(crate) struct Context {
     pub(crate) caller: Caller,
     /// The WebSocket, where the call came by one: uploads and subscriptions live on it.
     pub(crate) connection: Option<Arc<Connection>>,
+    /// Where the caller is, as far as the broker sees.
+    pub(crate) peer: SocketAddr,
 }
 
 impl Context {
+    /// An entry of the audit log: commit it together with the administrative change that it is about. `action` is the method's
+    /// name, `target` kind and id (`key:ID`), `detail` what else is worth knowing and never a secret.
+    pub(crate) fn audit(&self, action: &'static str, target: impl Into<String>, detail: Value) -> Change {
+        Change::Audit(Box::new(NewAudit {
+            account: self.caller.account,
+            at_ms: now_ms(),
+            who: self.caller.principal.label(),
+            who_name: self.caller.principal.name().to_owned(),
+            address: Some(self.peer.ip()),
+            action,
+            target: target.into(),
+            detail,
+        }))
+    }
+
+    /// Counts and logs what is refused.
+    pub(super) fn refused(&self, name: &str, problem: &Problem) {
+        let kind = problem.kind().unwrap_or(ProblemKind::Internal);
+        self.api.sessions.counters.refused(kind);
+        let (who, problem, detail) = (self.caller.principal.label(), kind.keyword(), clip(&problem.detail));
+        tracing::info!(who, method = clip(name), problem, detail, "request refused");
+    }
+
     /// The WebSocket that the method needs; `what` says for what.
     pub(crate) fn connection(&self, what: &str) -> Result<&Arc<Connection>, Problem> {
         self.connection.as_ref().ok_or_else(|| {
@@ -170,17 +198,9 @@ pub(crate) fn named(name: &str) -> Option<&'static Method> {
 
 /// Calls a method by its name. What is refused is counted and logged.
 pub(crate) async fn call(context: Context, name: &str, params: Value) -> Result<Value, Problem> {
-    let (api, caller) = (context.api.clone(), context.caller.clone());
+    let asked = context.clone();
     let answered = answer_to(context, name, params).await;
-    answered.inspect_err(|problem| refused(&api, &caller, name, problem))
-}
-
-/// Counts and logs what is refused.
-pub(super) fn refused(api: &Api, caller: &Caller, name: &str, problem: &Problem) {
-    let kind = problem.kind().unwrap_or(ProblemKind::Internal);
-    api.sessions.counters.refused(kind);
-    let (key, problem, detail) = (caller.key, kind.keyword(), clip(&problem.detail));
-    tracing::info!(%key, method = clip(name), problem, detail, "request refused");
+    answered.inspect_err(|problem| asked.refused(name, problem))
 }
 
 async fn answer_to(context: Context, name: &str, params: Value) -> Result<Value, Problem> {

@@ -23,6 +23,7 @@ use super::transition::Note;
 use super::views::Views;
 use crate::clock::now_ms;
 use crate::documents::{Documents, Source, Upload, Whole};
+use crate::sessions::counters::Counters;
 use crate::sessions::link::SessionEvent;
 use crate::store::{Change, CommitError, DocumentContent, JobRow, PrinterRow, ReadError, SharedStore};
 
@@ -47,6 +48,8 @@ pub(crate) struct Jobs {
 pub(crate) struct JobsStart {
     pub(crate) store: SharedStore,
     pub(crate) documents: Documents,
+    /// What agents say wrong is counted here.
+    pub(crate) counters: Arc<Counters>,
     pub(crate) max_document_bytes: u64,
     /// How long documents and jobs are kept after they have ended.
     pub(crate) keep_documents: Duration,
@@ -77,7 +80,8 @@ impl Jobs {
         start: JobsStart,
         events: mpsc::Receiver<SessionEvent>,
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), ReadError> {
-        let JobsStart { store, documents, max_document_bytes, keep_documents, keep_jobs, stop } = start;
+        let JobsStart { store, documents, counters, max_document_bytes, keep_documents, keep_jobs, stop } =
+            start;
         let known = store.document_files().await?.into_iter().collect();
         let folder = documents.clone();
         let swept = tokio::task::spawn_blocking(move || folder.sweep(&known)).await;
@@ -93,6 +97,7 @@ impl Jobs {
         let dispatcher = Dispatcher {
             store: Arc::clone(&store),
             documents: documents.clone(),
+            counters,
             views: Arc::clone(&views),
             progress: progress.clone(),
             agents: HashMap::new(),

@@ -17,6 +17,12 @@ pub(crate) struct Counters {
     pub(crate) handshakes_failed: AtomicU64,
     /// Connections refused because their address had too many.
     pub(crate) addresses_full: AtomicU64,
+    /// Facts that contradict what is known of their job.
+    facts_contradictory: AtomicU64,
+    /// Facts of jobs that the store does not know.
+    facts_unknown: AtomicU64,
+    /// Agents that claimed more acknowledged facts than they have a receipt for.
+    claims_unproven: AtomicU64,
 }
 
 impl Default for Counters {
@@ -28,6 +34,9 @@ impl Default for Counters {
             dials_refused: AtomicU64::new(0),
             handshakes_failed: AtomicU64::new(0),
             addresses_full: AtomicU64::new(0),
+            facts_contradictory: AtomicU64::new(0),
+            facts_unknown: AtomicU64::new(0),
+            claims_unproven: AtomicU64::new(0),
         }
     }
 }
@@ -47,6 +56,21 @@ impl Counters {
         }
     }
 
+    /// One more fact contradicted what is known of its job.
+    pub(crate) fn fact_contradicts(&self) {
+        self.facts_contradictory.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One more fact was of a job that the store does not know (any more).
+    pub(crate) fn fact_of_unknown_job(&self) {
+        self.facts_unknown.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One more agent claimed more acknowledged facts than it has a receipt for.
+    pub(crate) fn claim_unproven(&self) {
+        self.claims_unproven.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Every problem that has occurred, by keyword.
     pub(crate) fn problems(&self) -> Vec<(&'static str, u64)> {
         let problems = self.problems.iter();
@@ -62,6 +86,9 @@ impl Counters {
             ("dial-refused", &self.dials_refused),
             ("handshake-failed", &self.handshakes_failed),
             ("address-full", &self.addresses_full),
+            ("fact-contradictory", &self.facts_contradictory),
+            ("fact-of-unknown-job", &self.facts_unknown),
+            ("claim-unproven", &self.claims_unproven),
         ];
         closed
             .chain(rest)
@@ -87,6 +114,9 @@ mod tests {
         counters.closed(CloseCode::TooLarge);
         counters.closed(CloseCode::Other(1006));
         assert_eq!(counters.all(), [("too-large", 2), ("other", 1)]);
+        counters.fact_contradicts();
+        counters.fact_of_unknown_job();
+        assert_eq!(counters.all()[2..], [("fact-contradictory", 1), ("fact-of-unknown-job", 1)]);
         counters.refused(ProblemKind::NotFound);
         assert_eq!(counters.problems(), [("not-found", 1)]);
         assert!(is_violation(CloseCode::TooLarge) && !is_violation(CloseCode::Superseded));

@@ -1,60 +1,10 @@
-//! Who is signed in, agents, their sessions, and pairings.
+//! Agents, their sessions, and pairings.
 
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AccountId, AgentId, Epoch, Sha256Digest};
-
-/// What a key may do; each includes the ones before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum Scope {
-    /// See everything of the account.
-    Read,
-    /// And submit, cancel, hold, release and reprint jobs.
-    Submit,
-    /// And look after agents and printers: pair, rename, revoke, set defaults and policies.
-    Operate,
-    /// And everything else: keys, users, webhooks, limits, the audit log.
-    Admin,
-}
-
-impl Scope {
-    /// The keyword, as on the wire.
-    pub const fn keyword(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Submit => "submit",
-            Self::Operate => "operate",
-            Self::Admin => "admin",
-        }
-    }
-}
-
-/// `authenticate {token}`: the first message where the upgrade carried no `Authorization: Bearer`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Authenticate {
-    /// An API key.
-    pub token: String,
-}
-
-/// Who the connection speaks for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Me {
-    /// The account.
-    pub account: AccountId,
-    /// Its name.
-    pub account_name: String,
-    /// What may be done.
-    pub scope: Scope,
-    /// The key's name.
-    pub key_name: String,
-}
+use crate::ids::{AgentId, Epoch, Sha256Digest};
 
 /// An agent as the account sees it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -236,4 +186,15 @@ pub struct ApprovePairing {
     /// A name for the agent; its host's unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+}
+
+/// `pairings.refuse`: the PC is told, and the code is dead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RefusePairing {
+    /// The code.
+    pub code: String,
+    /// The fingerprint that was shown.
+    pub fingerprint: Sha256Digest,
 }

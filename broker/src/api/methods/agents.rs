@@ -1,8 +1,9 @@
 //! `agents.*`: who prints for the account, where they are, and what an operator does with them.
 
-use inkwire_protocol::app::{Agent, AgentRef, AgentRename, Agents, Problem, SessionList, Sessions};
+use inkwire_protocol::app::{Agent, AgentRef, AgentRename, Agents, Problem, SessionList, Sessions, method};
 use inkwire_protocol::close::CloseCode;
 use inkwire_protocol::ids::AgentId;
+use serde_json::{Value, json};
 
 use super::{check_name, commit, not_found, page_limit};
 use crate::api::present;
@@ -42,15 +43,17 @@ pub(in crate::api) async fn sessions(context: Context, params: SessionList) -> R
 pub(in crate::api) async fn rename(context: Context, params: AgentRename) -> Result<Agent, Problem> {
     check_name(&params.name)?;
     let (account, agent) = (context.caller.account, params.agent);
+    let audit = context.audit(method::AGENTS_RENAME, target(agent), json!({ "name": params.name }));
     let change = Change::RenameAgent { account, agent, name: params.name, at_ms: now_ms() };
-    commit(&context, vec![change], agent).await?;
+    commit(&context, vec![change, audit], agent).await?;
     shown(&context, agent).await
 }
 
 /// Its key is good for nothing any more; its jobs end, or become uncertain where it may have printed them.
 pub(in crate::api) async fn revoke(context: Context, params: AgentRef) -> Result<Agent, Problem> {
     let (account, agent) = (context.caller.account, params.agent);
-    commit(&context, vec![Change::RevokeAgent { account, agent, at_ms: now_ms() }], agent).await?;
+    let audit = context.audit(method::AGENTS_REVOKE, target(agent), Value::Null);
+    commit(&context, vec![Change::RevokeAgent { account, agent, at_ms: now_ms() }, audit], agent).await?;
     context.api.sessions.end(agent, CloseCode::Revoked);
     context.api.jobs.agent_revoked(account, agent).await;
     shown(&context, agent).await
@@ -58,8 +61,13 @@ pub(in crate::api) async fn revoke(context: Context, params: AgentRef) -> Result
 
 pub(in crate::api) async fn release(context: Context, params: AgentRef) -> Result<Agent, Problem> {
     let (account, agent) = (context.caller.account, params.agent);
-    commit(&context, vec![Change::ReleaseAgent { account, agent, at_ms: now_ms() }], agent).await?;
+    let audit = context.audit(method::AGENTS_RELEASE, target(agent), Value::Null);
+    commit(&context, vec![Change::ReleaseAgent { account, agent, at_ms: now_ms() }, audit], agent).await?;
     shown(&context, agent).await
+}
+
+fn target(agent: AgentId) -> String {
+    format!("agent:{agent}")
 }
 
 async fn shown(context: &Context, agent: AgentId) -> Result<Agent, Problem> {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use inkwire_protocol::app::{
-    AgentStatus, Job, Printer, PrinterRef, PrinterUpdate, Printers, Problem, ProblemKind,
+    AgentStatus, Job, Printer, PrinterRef, PrinterUpdate, Printers, Problem, ProblemKind, method,
 };
 use inkwire_protocol::ids::PrinterId;
 
@@ -48,8 +48,10 @@ pub(in crate::api) async fn update(context: Context, params: PrinterUpdate) -> R
     let (account, printer) = (context.caller.account, params.printer);
     let row = find(&context, printer).await?;
     check_printer_update(&params, &row.info)?;
+    let detail = serde_json::to_value(&params).unwrap_or_default();
+    let audit = context.audit(method::PRINTERS_UPDATE, format!("printer:{printer}"), detail);
     let change = Change::UpdatePrinter { account, update: Box::new(params), at_ms: now_ms() };
-    commit(&context, vec![change], printer).await?;
+    commit(&context, vec![change, audit], printer).await?;
     context.api.jobs.printers_changed(row.agent).await;
     get(context, PrinterRef { printer }).await
 }

@@ -8,6 +8,7 @@ mod people;
 mod printers;
 mod sessions;
 mod sweep;
+mod users;
 
 use rusqlite::Connection;
 
@@ -44,8 +45,8 @@ pub(super) fn apply(db: &Connection, change: Change, pending: &mut Pending) -> R
         Change::UseSignIn { hash, at_ms } => people::use_sign_in(db, hash, at_ms),
         Change::CreateKey(row) => people::create_key(db, &row),
         Change::RevokeKey { account, key, at_ms } => people::revoke_key(db, account, key, at_ms),
-        Change::CreateEnrolment { account, hash, created_ms, expires_ms } => {
-            people::create_enrolment(db, account, hash, created_ms, expires_ms)
+        Change::CreateEnrolment { account, id, hash, created_ms, expires_ms } => {
+            people::create_enrolment(db, account, id, hash, (created_ms, expires_ms))
         }
         Change::PairAgent(new) => agents::pair(db, &new, pending),
         Change::RevokeAgent { account, agent, at_ms } => agents::revoke(db, account, agent, at_ms, pending),
@@ -78,5 +79,19 @@ pub(super) fn apply(db: &Connection, change: Change, pending: &mut Pending) -> R
         Change::UpdatePrinter { account, update, at_ms } => {
             printers::update(db, account, &update, at_ms, pending)
         }
+        Change::UpdateUser { account, user, name, role, disabled } => {
+            users::update(db, (account, user), name, role, disabled)
+        }
+        Change::SetPassword { account, user, password, keep } => {
+            users::set_password(db, (account, user), password, keep)
+        }
+        Change::RemoveUser { account, user } => users::remove(db, account, user),
+        Change::BeginLogin(row) => users::begin_login(db, &row),
+        Change::UseLogin { login, at_ms } => users::use_login(db, login, at_ms),
+        Change::EndLogin { login } => users::end_login(db, login),
+        Change::UseKey { key, at_ms } => people::use_key(db, key, at_ms),
+        Change::RevokeEnrolment { account, enrolment } => people::revoke_enrolment(db, account, enrolment),
+        Change::SetLimits { account, limits } => people::set_limits(db, account, &limits),
+        Change::Audit(audit) => people::audit(db, &audit),
     }
 }

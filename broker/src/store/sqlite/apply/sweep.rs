@@ -5,7 +5,7 @@ use rusqlite::{Connection, params};
 use uuid::Uuid;
 
 use super::{Fail, counts};
-use crate::limits::COUNTED_HOURS;
+use crate::limits::{COUNTED_HOURS, KEEP_AUDIT};
 use crate::store::Outcome;
 
 const KIND_INLINE: u8 = 1;
@@ -25,6 +25,9 @@ pub(super) fn sweep(
     db.prepare_cached("DELETE FROM enrolments WHERE expires_ms <= ?1 AND used_by IS NULL")?
         .execute([now_ms])?;
     counts::forget(db, (now_ms / counts::HOUR_MS).saturating_sub(COUNTED_HOURS))?;
+    db.prepare_cached("DELETE FROM logins WHERE expires_ms <= ?1")?.execute([now_ms])?;
+    db.prepare_cached("DELETE FROM audit WHERE at_ms < ?1")?
+        .execute([now_ms.saturating_sub(KEEP_AUDIT.as_millis() as u64)])?;
     let limit = limit as usize;
     Ok(Outcome::Swept { files, more: documents == limit || jobs == limit })
 }
