@@ -13,6 +13,7 @@
 mod asked;
 mod calls;
 mod console;
+mod download;
 mod methods;
 mod openapi;
 pub(crate) mod present;
@@ -22,6 +23,7 @@ pub(crate) mod rpc;
 mod sign_in;
 mod stream;
 pub(crate) mod table;
+mod upload;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,13 +32,14 @@ use axum::body::Body;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use inkwire_protocol::app::{Problem, ProblemKind, Scope};
-use tokio::sync::broadcast;
+use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::{self, Caller, Revoked, keys};
 use crate::clock::now_ms;
 use crate::feed::Feeds;
 use crate::jobs::Jobs;
+use crate::limits::REST_UPLOADS;
 use crate::pairing::Pairings;
 use crate::sessions::SharedSessions;
 use crate::store::SharedStore;
@@ -67,6 +70,10 @@ pub(crate) struct Api {
     pub(crate) calls: calls::Calls,
     /// Cancelled when nothing new is to be begun.
     pub(crate) closing: CancellationToken,
+    /// Documents that may come in by HTTP at once.
+    pub(crate) uploads: Semaphore,
+    /// When this process began.
+    pub(crate) started_ms: u64,
     revoked: broadcast::Sender<Revoked>,
 }
 
@@ -89,6 +96,8 @@ impl Api {
             underway: rpc::Underway::default(),
             calls: calls::Calls::default(),
             closing,
+            uploads: Semaphore::new(REST_UPLOADS),
+            started_ms: now_ms(),
             revoked: broadcast::Sender::new(REVOCATIONS),
         }
     }
