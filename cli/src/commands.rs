@@ -9,12 +9,15 @@ pub(crate) mod broker;
 pub(crate) mod certs;
 #[cfg(unix)]
 pub(crate) mod demo_router;
+pub(crate) mod document;
+pub(crate) mod find;
 pub(crate) mod job;
 pub(crate) mod jobs;
 pub(crate) mod login;
 pub(crate) mod pairings;
 pub(crate) mod print;
 pub(crate) mod printers;
+pub(crate) mod stats;
 pub(crate) mod watch;
 
 use crate::args::{Args, Command};
@@ -45,6 +48,8 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Agents(args) => agents::run(args).await,
         Command::Jobs(args) => jobs::run(args).await,
         Command::Job(args) => job::run(args).await,
+        Command::Document(args) => document::run(args).await,
+        Command::Stats(args) => stats::run(args).await,
         Command::Pairings(args) => pairings::run(args).await,
         Command::Certs(args) => certs::run(&args),
         #[cfg(unix)]

@@ -146,6 +146,25 @@ impl Lab {
         .await
     }
 
+    /// A TLS connection.
+    pub(crate) async fn tls(&self) -> tokio_rustls::client::TlsStream<tokio::net::TcpStream> {
+        let tcp = tokio::net::TcpStream::connect(self.address).await.unwrap();
+        let name = rustls_pki_types::ServerName::try_from("127.0.0.1").unwrap();
+        tokio_rustls::TlsConnector::from(self.tls.clone()).connect(name, tcp).await.unwrap()
+    }
+
+    /// A connection for requests with any body.
+    pub(crate) async fn http<B>(&self) -> hyper::client::conn::http1::SendRequest<B>
+    where
+        B: hyper::body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let io = TokioIo::new(self.tls().await);
+        let (sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
+        tokio::spawn(connection);
+        sender
+    }
+
     /// Makes a REST request.
     pub(crate) async fn rest(&self, method: Method, path: &str, key: Option<&str>, body: Value) -> Answer {
         let tcp = tokio::net::TcpStream::connect(self.address).await.unwrap();

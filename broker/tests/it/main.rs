@@ -17,6 +17,8 @@ mod drain;
 mod jobs;
 mod lab;
 mod limits;
+mod manage;
 mod pairing;
 mod proxies;
 mod session;
+mod submit;
