@@ -21,6 +21,8 @@ pub(crate) struct Counters {
     facts_contradictory: AtomicU64,
     /// Facts of jobs that the store does not know.
     facts_unknown: AtomicU64,
+    /// Agents that claimed more acknowledged facts than they have a receipt for.
+    claims_unproven: AtomicU64,
 }
 
 impl Default for Counters {
@@ -34,6 +36,7 @@ impl Default for Counters {
             addresses_full: AtomicU64::new(0),
             facts_contradictory: AtomicU64::new(0),
             facts_unknown: AtomicU64::new(0),
+            claims_unproven: AtomicU64::new(0),
         }
     }
 }
@@ -63,6 +66,11 @@ impl Counters {
         self.facts_unknown.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// One more agent claimed more acknowledged facts than it has a receipt for.
+    pub(crate) fn claim_unproven(&self) {
+        self.claims_unproven.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Every problem that has occurred, by keyword.
     pub(crate) fn problems(&self) -> Vec<(&'static str, u64)> {
         let problems = self.problems.iter();
@@ -80,6 +88,7 @@ impl Counters {
             ("address-full", &self.addresses_full),
             ("fact-contradictory", &self.facts_contradictory),
             ("fact-of-unknown-job", &self.facts_unknown),
+            ("claim-unproven", &self.claims_unproven),
         ];
         closed
             .chain(rest)

@@ -5,8 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::Bytes;
 use inkwire_protocol::app::{AccountLimits, Role};
 use inkwire_protocol::ids::{
-    AccountId, AgentId, Attempt, DocumentId, EnrolmentId, Epoch, FactSeq, InstanceId, JobId, KeyId, LoginId,
-    PrinterId, Sha256Digest, SpoolId, StoreEpoch, UserId,
+    AccountId, AckReceipt, AgentId, Attempt, DocumentId, EnrolmentId, Epoch, FactSeq, InstanceId, JobId,
+    KeyId, LoginId, PrinterId, Sha256Digest, SpoolId, StoreEpoch, UserId,
 };
 use inkwire_protocol::printer::PrinterInfo;
 use serde_json::Value;
@@ -146,6 +146,8 @@ pub(crate) struct BeginSession {
     pub(crate) spool: SpoolId,
     pub(crate) ledger_seq: u64,
     pub(crate) facts_acked: u64,
+    /// By which that number is believed.
+    pub(crate) receipt: Option<AckReceipt>,
     /// Digest of the session token that the agent presented.
     pub(crate) presented: Option<Sha256Digest>,
     /// Digest of the session token that `welcome` will carry: the presented one again where it is the agent's, a new one otherwise.
@@ -186,6 +188,10 @@ pub(crate) struct Started {
     pub(crate) reconciling: bool,
     /// This very `hello` has shown that the store was restored: no live session of the old incarnation may go on.
     pub(crate) store_restored: bool,
+    /// It claims more acknowledged facts than the store has taken in, without a receipt: that is not believed.
+    pub(crate) unproven: bool,
+    /// Where `reconciling`: jobs of the account up to this number were in the store when its present incarnation began.
+    pub(crate) restored_jobs: u64,
 }
 
 /// An event to be logged; the store numbers it.
@@ -261,6 +267,7 @@ pub(crate) enum Outcome {
     /// How many facts of the agent were taken in all; `news` is false for a repeated one.
     Fact {
         facts_acked: u64,
+        receipt: AckReceipt,
         news: bool,
     },
     /// Files that have no row any more and may be removed now; `more` where the limit was reached.

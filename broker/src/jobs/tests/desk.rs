@@ -94,6 +94,7 @@ impl Desk {
             held,
             spool_lost: started.spool_lost,
             reconciling: started.reconciling,
+            restored_jobs: started.restored_jobs,
             store_epoch: started.store_epoch,
             observed: started.agent.observed_endpoint.unwrap(),
             printers: vec![],

@@ -6,6 +6,7 @@ mod incarnation;
 mod map;
 mod read;
 mod read_people;
+mod receipts;
 mod schema;
 mod writer;
 
@@ -115,6 +116,18 @@ impl SqliteStore {
             .map_err(|source| OpenError::File { path: path.clone(), source })?;
         let readers = Readers { path, permits: Arc::new(Semaphore::new(READERS)), idle: Arc::default() };
         Ok(Self { requests, shared, readers, _lock: lock })
+    }
+
+    /// The receipt that the store gives for so many facts.
+    #[cfg(test)]
+    pub(crate) async fn receipt(
+        &self,
+        agent: inkwire_protocol::ids::AgentId,
+        store_epoch: StoreEpoch,
+        facts_acked: u64,
+    ) -> inkwire_protocol::ids::AckReceipt {
+        let sign = move |db: &Connection| receipts::sign(db, agent, store_epoch, facts_acked);
+        self.readers.read(sign).await.unwrap()
     }
 
     async fn write(&self, changes: Vec<Change>) -> Result<Vec<Outcome>, CommitError> {
