@@ -44,6 +44,22 @@ pub(crate) const EVENTS_PER_MESSAGE: u32 = 256;
 pub(crate) const APP_PING_AFTER: Duration = Duration::from_secs(30);
 /// A JSON body of a REST request: an inline document in base64 and its options.
 pub(crate) const MAX_REST_BODY_BYTES: usize = 256 * 1024;
+/// Sessions and changes of endpoint of one agent that are kept: some weeks of a link that is cut every half hour.
+pub(crate) const SESSIONS_KEPT: u64 = 1000;
+/// Jobs that a page of a filtered list looks at, at most: below 100 ms. A page that stops there says where to go on.
+pub(crate) const PAGE_LOOKS_AT: u32 = 20_000;
+/// Hours of counted jobs that are kept: a summary shows 24.
+pub(crate) const COUNTED_HOURS: u64 = 72;
+/// Documents that come in by HTTP at once: each holds a quarter of a megabyte on its way to the disk.
+pub(crate) const REST_UPLOADS: usize = 256;
+/// A document that comes by HTTP may pause for this long; HTTP cannot resume, so its connection is all there is ...
+pub(crate) const UPLOAD_IDLE: Duration = Duration::from_secs(30);
+/// ... and this much must come ...
+pub(crate) const UPLOAD_MIN_BYTES: u64 = 64 * 1024;
+/// ... in this time: whoever trickles holds a place that others need.
+pub(crate) const UPLOAD_MIN_EVERY: Duration = Duration::from_secs(60);
+/// An upload on a WebSocket that nobody has taken up for this long is given up.
+pub(crate) const UPLOAD_KEPT: Duration = Duration::from_secs(24 * 3600);
 /// Jobs in one page unless asked.
 pub(crate) const PAGE_JOBS: u32 = 50;
 /// Jobs in one page at most.

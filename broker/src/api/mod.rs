@@ -12,6 +12,7 @@
 
 mod asked;
 mod console;
+mod download;
 mod methods;
 mod openapi;
 pub(crate) mod present;
@@ -20,6 +21,7 @@ pub(crate) mod rest;
 pub(crate) mod rpc;
 mod sign_in;
 pub(crate) mod table;
+mod upload;
 
 use std::sync::Arc;
 
@@ -27,11 +29,13 @@ use axum::body::Body;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use inkwire_protocol::app::{Problem, ProblemKind};
-use tokio::sync::broadcast;
+use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::{self, Caller, Revoked, keys};
+use crate::clock::now_ms;
 use crate::jobs::Jobs;
+use crate::limits::REST_UPLOADS;
 use crate::pairing::Pairings;
 use crate::sessions::SharedSessions;
 use crate::store::SharedStore;
@@ -53,6 +57,10 @@ pub(crate) struct Api {
     pub(crate) underway: rpc::Underway,
     /// Cancelled when nothing new is to be begun.
     pub(crate) closing: CancellationToken,
+    /// Documents that may come in by HTTP at once.
+    pub(crate) uploads: Semaphore,
+    /// When this process began.
+    pub(crate) started_ms: u64,
     revoked: broadcast::Sender<Revoked>,
 }
 
@@ -65,7 +73,17 @@ impl Api {
         closing: CancellationToken,
     ) -> Self {
         let revoked = broadcast::Sender::new(REVOCATIONS);
-        Self { store, jobs, sessions, pairings, underway: rpc::Underway::default(), closing, revoked }
+        Self {
+            store,
+            jobs,
+            sessions,
+            pairings,
+            underway: rpc::Underway::default(),
+            closing,
+            uploads: Semaphore::new(REST_UPLOADS),
+            started_ms: now_ms(),
+            revoked,
+        }
     }
 
     /// Who a request speaks for, by its `Authorization: Bearer`; none where there is no such header.

@@ -8,20 +8,22 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, RawPathParams, RawQuery, State};
+use axum::extract::{DefaultBodyLimit, Path, RawPathParams, RawQuery, State};
 use axum::response::IntoResponse as _;
 use axum::routing::{MethodFilter, MethodRouter, get, on, post};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderValue, Response, StatusCode};
-use inkwire_protocol::app::{Problem, ProblemKind, method};
+use http::request::Parts;
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use inkwire_protocol::app::{JobRef, Problem, ProblemKind, Scope, method};
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
 use super::query::QueryShape;
 use super::table::{self, METHODS, Method, Place, Verb};
-use super::{Api, Asked, console, openapi, problem_response, sign_in};
-use crate::limits::MAX_REST_BODY_BYTES;
+use super::{Api, Asked, console, download, openapi, problem_response, sign_in, upload};
+use crate::limits::{MAX_REST_BODY_BYTES, REQUEST_WITHIN};
 
 type Shared = State<Arc<Api>>;
 type Body1 = Result<Bytes, BytesRejection>;
@@ -34,7 +36,8 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/v1/openapi.json", get(async || json(StatusCode::OK, openapi::document())))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
-        .route("/v1/jobs", post(create_job));
+        .route("/v1/jobs", post(create_job))
+        .route("/v1/jobs/{job}/document", get(get_document));
     for method in METHODS {
         if let Some(place) = method.rest.filter(|place| !place.special) {
             router = router.route(place.path, general(method, place));
@@ -103,10 +106,18 @@ fn json(status: StatusCode, value: &Value) -> Response<Body> {
     response
 }
 
-async fn create_job(asked: Asked, body: Body1) -> Response<Body> {
-    let created = match read_body(body) {
-        Ok(params) => asked.call(method::JOBS_CREATE, params).await,
-        Err(problem) => Err(problem),
+/// With a deadline of its own, for a document may take its time.
+async fn create_job(asked: Asked, request: Request<Body>) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let created = if upload::is_document(&parts) {
+        submit(asked, &parts, body).await
+    } else {
+        let described = async {
+            let limited = Limited::new(body, MAX_REST_BODY_BYTES).collect().await;
+            let params = read_json(&limited.map_err(|error| unread(&*error))?.to_bytes())?;
+            asked.call(method::JOBS_CREATE, params).await
+        };
+        upload::within(REQUEST_WITHIN, described).await.and_then(|created| created)
     };
     let Ok(value) = created else { return respond(created) };
     let duplicate = value.get("duplicate").and_then(Value::as_bool).unwrap_or(false);
@@ -116,6 +127,34 @@ async fn create_job(asked: Asked, body: Body1) -> Response<Body> {
         response.headers_mut().insert(LOCATION, location);
     }
     response
+}
+
+/// A document as the body. What is refused is counted as by any other door.
+async fn submit(asked: Asked, parts: &Parts, body: Body) -> Result<Value, Problem> {
+    let context = asked.context().await?;
+    let submitted = async {
+        context.caller.must(Scope::Submit)?;
+        upload::submit(&context.api, context.caller.account, parts, body).await
+    };
+    let created = submitted.await.inspect_err(|problem| context.refused(method::JOBS_CREATE, problem))?;
+    serde_json::to_value(created).map_err(|error| ProblemKind::Internal.because(error.to_string()))
+}
+
+async fn get_document(asked: Asked, Path(job): Path<String>) -> Response<Body> {
+    let headers = asked.headers.clone();
+    let found = async {
+        let context = asked.context().await?;
+        let found = async {
+            context.caller.must(Scope::Read)?;
+            let JobRef { job } = table::read(serde_json::json!({ "job": job }))?;
+            context.api.jobs.document(context.caller.account, job).await
+        };
+        found.await.inspect_err(|problem| context.refused(method::DOCUMENTS_GET, problem))
+    };
+    match found.await {
+        Ok(kept) => download::answer(&kept, &headers),
+        Err(problem) => problem_response(&problem),
+    }
 }
 
 async fn post_sign_in(State(api): Shared, body: Body1) -> Response<Body> {
@@ -140,15 +179,31 @@ async fn ready(State(api): Shared) -> Response<Body> {
 
 fn read_body(body: Body1) -> Result<Map<String, Value>, Problem> {
     let bytes = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => ProblemKind::TooLarge.because(format!(
-            "the request is larger than {MAX_REST_BODY_BYTES} bytes: send larger documents by the WebSocket at /v1/app"
-        )),
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
         _ => ProblemKind::InvalidRequest.because(rejection.body_text()),
     })?;
+    read_json(&bytes)
+}
+
+fn unread(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Problem {
+    if error.is::<LengthLimitError>() {
+        return too_large();
+    }
+    ProblemKind::InvalidRequest.because(error.to_string())
+}
+
+fn too_large() -> Problem {
+    ProblemKind::TooLarge.because(format!(
+        "the request is larger than {MAX_REST_BODY_BYTES} bytes: send a larger document itself as the body, with what is asked for in \
+         the query, or by the WebSocket at /v1/app, whose uploads resume"
+    ))
+}
+
+fn read_json(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
     if bytes.is_empty() {
         return Ok(Map::new());
     }
-    match serde_json::from_slice(&bytes) {
+    match serde_json::from_slice(bytes) {
         Ok(Value::Object(params)) => Ok(params),
         Ok(_) => Err(ProblemKind::InvalidParams.because("the body must be a JSON object")),
         Err(error) => Err(ProblemKind::Parse.because(error.to_string())),

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Api;
-use super::methods::{agents, events, jobs, me, pairings, printers};
+use super::methods::{agents, documents, events, jobs, me, pairings, printers, stats};
 use super::rpc::Connection;
 use crate::auth::Caller;
 use crate::clock::now_ms;
@@ -44,6 +44,14 @@ impl Context {
             target: target.into(),
             detail,
         }))
+    }
+
+    /// Counts and logs what is refused.
+    pub(super) fn refused(&self, name: &str, problem: &Problem) {
+        let kind = problem.kind().unwrap_or(ProblemKind::Internal);
+        self.api.sessions.counters.refused(kind);
+        let (who, problem, detail) = (self.caller.principal.label(), kind.keyword(), clip(&problem.detail));
+        tracing::info!(who, method = clip(name), problem, detail, "request refused");
     }
 
     /// The WebSocket that the method needs; `what` says for what.
@@ -133,8 +141,22 @@ methods! {
     method::AGENTS_LIST, Read, (Get "/v1/agents"), agents::list;
     /// One agent, with where it was seen before.
     method::AGENTS_GET, Read, (Get "/v1/agents/{agent}"), agents::get;
+    /// The sessions of an agent, newest first.
+    method::AGENTS_SESSIONS, Read, (Get "/v1/agents/{agent}/sessions"), agents::sessions;
+    /// Gives an agent another name.
+    method::AGENTS_RENAME, Operate, (Patch "/v1/agents/{agent}"), agents::rename;
+    /// Shuts an agent out for good: its jobs end, or become uncertain where it may have printed them.
+    method::AGENTS_REVOKE, Operate, (Post "/v1/agents/{agent}/revoke"), agents::revoke;
+    /// Ends the quarantine of an agent whose identity two PCs used.
+    method::AGENTS_RELEASE, Operate, (Post "/v1/agents/{agent}/release"), agents::release;
     /// All printers of the account.
     method::PRINTERS_LIST, Read, (Get "/v1/printers"), printers::list;
+    /// One printer: what it can, how it is, and what is set for it.
+    method::PRINTERS_GET, Read, (Get "/v1/printers/{printer}"), printers::get;
+    /// Changes a printer's name, default options and policies.
+    method::PRINTERS_UPDATE, Operate, (Patch "/v1/printers/{printer}"), printers::update;
+    /// Prints a test page in a format that the printer takes.
+    method::PRINTERS_TEST_PAGE, Submit, (Post "/v1/printers/{printer}/test_page"), printers::test_page;
     /// Submits a document to a printer.
     method::JOBS_CREATE, Submit, (Post "/v1/jobs" special), jobs::create;
     /// One job, with what happened to it.
@@ -149,6 +171,14 @@ methods! {
     method::JOBS_RELEASE, Submit, (Post "/v1/jobs/{job}/release"), jobs::release;
     /// Says what became of a job whose outcome is not known.
     method::JOBS_DECIDE, Submit, (Post "/v1/jobs/{job}/decide"), jobs::decide;
+    /// Gives a job that is not with its agent yet another place in the queue.
+    method::JOBS_SET_PRIORITY, Submit, (Post "/v1/jobs/{job}/set_priority"), jobs::set_priority;
+    /// Prints the document of an earlier job again, as a new job.
+    method::JOBS_REPRINT, Submit, (Post "/v1/jobs/{job}/reprint"), jobs::reprint;
+    /// What was submitted with a job, while it is kept.
+    method::DOCUMENTS_GET, Read, (Get "/v1/jobs/{job}/document" special), documents::get;
+    /// The last 24 hours in numbers, and what waits for a human.
+    method::STATS_SUMMARY, Read, (Get "/v1/stats"), stats::summary;
     /// Takes up an upload that was cut off.
     method::JOBS_RESUME_UPLOAD, Submit, (-), jobs::resume_upload;
     /// Ends an upload: its answer says "accepted".
@@ -168,15 +198,9 @@ pub(crate) fn named(name: &str) -> Option<&'static Method> {
 
 /// Calls a method by its name. What is refused is counted and logged.
 pub(crate) async fn call(context: Context, name: &str, params: Value) -> Result<Value, Problem> {
-    let (api, who) = (context.api.clone(), context.caller.principal.label());
+    let asked = context.clone();
     let answered = answer_to(context, name, params).await;
-    if let Err(problem) = &answered {
-        let kind = problem.kind().unwrap_or(ProblemKind::Internal);
-        api.sessions.counters.refused(kind);
-        let (problem, detail) = (kind.keyword(), clip(&problem.detail));
-        tracing::info!(who, method = clip(name), problem, detail, "request refused");
-    }
-    answered
+    answered.inspect_err(|problem| asked.refused(name, problem))
 }
 
 async fn answer_to(context: Context, name: &str, params: Value) -> Result<Value, Problem> {

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::source::hash_range;
 use super::upload::{self, remove, sync_folder};
-use super::{Source, Space, StorageFull, Upload, UploadError, Whole};
+use super::{Intake, Source, Space, StorageFull, Upload, UploadError, Whole};
 use crate::store::DocumentContent;
 
 /// `documents/`; cheap to clone.
@@ -66,6 +66,38 @@ impl Documents {
             upload::begin(path, layout, lock)
         })
         .await
+    }
+
+    /// A document that will come in one piece.
+    pub(crate) fn intake(&self, account: AccountId, document: DocumentId) -> Intake {
+        Intake::new(self.clone(), document, self.path(account, document))
+    }
+
+    /// Gives the file of a document the name of another one too, durably: each goes when it is removed. False where there is no such file
+    /// (any more).
+    pub(crate) async fn link(
+        &self,
+        account: AccountId,
+        from: DocumentId,
+        to: DocumentId,
+    ) -> Result<bool, UploadError> {
+        let (from, to) = (self.path(account, from), self.path(account, to));
+        blocking(move || match std::fs::hard_link(from, &to) {
+            Ok(()) => Ok(sync_folder(&to).map(|()| true)?),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error.into()),
+        })
+        .await
+    }
+
+    /// When something of an upload last came; none where nothing is there.
+    pub(crate) async fn last_came(
+        &self,
+        account: AccountId,
+        document: DocumentId,
+    ) -> Option<std::time::SystemTime> {
+        let part = self.path(account, document).with_extension("part");
+        tokio::fs::metadata(part).await.and_then(|found| found.modified()).ok()
     }
 
     /// Ends an upload: every packet has come. An upload that was finished before a crash is found under its final name.
@@ -160,7 +192,7 @@ impl Documents {
     }
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, UploadError> + Send + 'static,
 ) -> Result<T, UploadError> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(UploadError::Disk(error.to_string())))

@@ -1,6 +1,6 @@
 //! What the API asks of jobs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +8,6 @@ use futures_util::stream::FuturesUnordered;
 use inkwire_protocol::app::{Job, JobCreate, JobCreated, JobProgress, Problem, ProblemKind};
 use inkwire_protocol::ids::{AccountId, AgentId, JobId, PrinterId, Sha256Digest};
 use inkwire_protocol::job::{Decision, Event, State};
-use inkwire_protocol::limits::IDEMPOTENCY_KEPT;
 use inkwire_protocol::message::clip;
 use inkwire_protocol::transfer::Layout;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -16,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::dispatcher::Dispatcher;
 use super::input::{Command, Input, Wish};
-use super::making::{job_of, new_job};
+use super::making::{Making, job_of, new_job};
 use super::problems::{draining, internal, upload_problem};
 use super::retention::{self, Kept};
 use super::submission::{self, Document};
@@ -26,7 +25,7 @@ use crate::clock::now_ms;
 use crate::documents::{Documents, Source, Upload, Whole};
 use crate::sessions::counters::Counters;
 use crate::sessions::link::SessionEvent;
-use crate::store::{Change, CommitError, Idempotency, JobRow, NewJob, PrinterRow, ReadError, SharedStore};
+use crate::store::{Change, CommitError, DocumentContent, JobRow, PrinterRow, ReadError, SharedStore};
 
 /// Commands that may wait for the dispatcher; more wait in their callers.
 const COMMANDS: usize = 1024;
@@ -36,9 +35,9 @@ const PROGRESS: usize = 256;
 /// The handle of the dispatcher; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Jobs {
-    store: SharedStore,
-    documents: Documents,
-    max_document_bytes: u64,
+    pub(super) store: SharedStore,
+    pub(super) documents: Documents,
+    pub(super) max_document_bytes: u64,
     commands: mpsc::Sender<Command>,
     views: Arc<Views>,
     progress: broadcast::Sender<(AccountId, JobProgress)>,
@@ -65,6 +64,13 @@ pub(crate) struct Created {
     pub(crate) answer: JobCreated,
     /// The document is still to come: [`Jobs::resume_upload`] takes it.
     pub(crate) wants_document: bool,
+}
+
+impl Created {
+    /// No earlier job was found by the key.
+    pub(crate) const fn is_new(&self) -> bool {
+        !self.answer.duplicate
+    }
 }
 
 impl Jobs {
@@ -98,6 +104,7 @@ impl Jobs {
             jobs: HashMap::new(),
             work: FuturesUnordered::new(),
             tallies: HashMap::new(),
+            returning: HashSet::new(),
             next_expiry_ms: None,
             expiring: false,
         };
@@ -114,31 +121,22 @@ impl Jobs {
     pub(crate) async fn create(&self, account: AccountId, request: JobCreate) -> Result<Created, Problem> {
         let document = submission::check(&request, self.max_document_bytes)?;
         let printer = self.printer(account, &request.printer).await?;
-        submission::check_format(&request, &printer.info)?;
-        let bytes = match &document {
-            Document::Inline(bytes) => bytes.len() as u64,
-            Document::Transfer { layout, .. } => layout.bytes(),
-        };
-        self.admit(bytes)?;
-        let now = now_ms();
-        let idempotency = match request.idempotency_key.clone() {
-            Some(key) => Some(Idempotency {
-                key,
-                request: submission::fingerprint(&request, &document)?,
-                expires_ms: now + IDEMPOTENCY_KEPT.as_millis() as u64,
-            }),
-            None => None,
-        };
-        let new = new_job(account, request, &document, &printer, idempotency, now);
-        let source = match &document {
-            Document::Inline(bytes) => Some(Arc::new(Source::Inline(bytes.clone()))),
-            Document::Transfer { .. } => None,
-        };
-        self.make(new, source).await
+        self.admit(document.bytes())?;
+        let making =
+            Making { account, document: &document, printer: &printer, reprint_of: None, now: now_ms() };
+        self.make(making, request).await
     }
 
     /// Commits a new job and tells the dispatcher.
-    async fn make(&self, new: NewJob, source: Option<Arc<Source>>) -> Result<Created, Problem> {
+    pub(super) async fn make(&self, making: Making<'_>, request: JobCreate) -> Result<Created, Problem> {
+        let new = new_job(request, making)?;
+        let source = match making.document {
+            Document::Inline(bytes) => Some(Arc::new(Source::Inline(bytes.clone()))),
+            Document::Stored { id, bytes, sha256 } => {
+                self.documents.source(making.account, *id, DocumentContent::File, *bytes, *sha256)
+            }
+            Document::Transfer { .. } => None,
+        };
         match self.store.commit(vec![Change::CreateJob(Box::new(new))]).await {
             Ok(outcomes) => {
                 let row = job_of(outcomes)?;
@@ -260,6 +258,24 @@ impl Jobs {
         self.ask(account, job, wish).await
     }
 
+    /// Gives a job that is not with its agent yet another place in the queue.
+    pub(crate) async fn set_priority(
+        &self,
+        account: AccountId,
+        job: JobId,
+        priority: u8,
+    ) -> Result<Job, Problem> {
+        submission::check_priority(priority)?;
+        self.ask(account, job, Wish::Prioritize(priority)).await
+    }
+
+    /// What is set for a printer of this agent was changed (committed).
+    pub(crate) async fn printers_changed(&self, agent: AgentId) {
+        if self.commands.send(Command::PrintersChanged { agent }).await.is_err() {
+            tracing::debug!(%agent, "the broker is stopping: its printers' settings are read at its next start");
+        }
+    }
+
     /// The agent was revoked (committed): its jobs end or become uncertain, its session is closed.
     pub(crate) async fn agent_revoked(&self, _account: AccountId, agent: AgentId) {
         if self.commands.send(Command::AgentRevoked { agent }).await.is_err() {
@@ -289,12 +305,12 @@ impl Jobs {
         answer.await.unwrap_or_else(|_| Err(draining()))
     }
 
-    async fn row(&self, account: AccountId, job: JobId) -> Result<JobRow, Problem> {
+    pub(super) async fn row(&self, account: AccountId, job: JobId) -> Result<JobRow, Problem> {
         let row = self.store.job(account, job).await.map_err(|error| internal(&error))?;
         row.ok_or_else(|| ProblemKind::NotFound.because("no such job"))
     }
 
-    async fn printer(&self, account: AccountId, wanted: &str) -> Result<PrinterRow, Problem> {
+    pub(super) async fn printer(&self, account: AccountId, wanted: &str) -> Result<PrinterRow, Problem> {
         let mut found = match wanted.parse::<PrinterId>() {
             Ok(id) => self.store.printer(account, id).await.map(|row| row.into_iter().collect()),
             Err(_) => self.store.printers_named(account, wanted).await,
@@ -311,7 +327,7 @@ impl Jobs {
         })
     }
 
-    fn admit(&self, bytes: u64) -> Result<(), Problem> {
+    pub(super) fn admit(&self, bytes: u64) -> Result<(), Problem> {
         self.documents.admit(bytes).map_err(|full| {
             let mut problem = ProblemKind::StorageFull.because(full.to_string());
             problem.retry_after_s = Some(60);

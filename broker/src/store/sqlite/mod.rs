@@ -3,11 +3,13 @@
 mod apply;
 mod events;
 mod incarnation;
+mod job_pages;
 mod map;
 mod read;
 mod read_people;
 mod receipts;
 mod schema;
+mod summary;
 mod writer;
 
 use std::fs::File;
