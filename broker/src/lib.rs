@@ -27,10 +27,11 @@ mod pairing;
 mod sessions;
 mod store;
 
+pub use api::{ApiMethod, api_methods};
 pub use app::{Broker, RunError, StartError};
 pub use config::{
-    Config, ConfigError, DEFAULT_LISTEN, OneOrMany, ProxyHeader, RawConfig, RawLimits, RawProxies,
-    RawRetention, RawTls,
+    Config, ConfigError, DEFAULT_LISTEN, OneOrMany, ProxyHeader, RawApi, RawConfig, RawIssuer, RawLimits,
+    RawProxies, RawRetention, RawTls,
 };
 
 /// The broker's version, as agents and apps are told it.

@@ -82,6 +82,10 @@ impl Lab {
         self.broker.sign_in()
     }
 
+    pub(crate) fn console(&self) -> Option<SocketAddr> {
+        self.broker.console()
+    }
+
     pub(crate) fn admin_socket(&self) -> &Path {
         self.broker.admin_socket()
     }
@@ -148,6 +152,20 @@ impl Lab {
 
     /// Makes a REST request.
     pub(crate) async fn rest(&self, method: Method, path: &str, key: Option<&str>, body: Value) -> Answer {
+        let bearer = key.map(|key| format!("Bearer {key}"));
+        let headers: Vec<(&str, &str)> =
+            bearer.iter().map(|bearer| ("authorization", bearer.as_str())).collect();
+        self.http(method, path, &headers, body).await
+    }
+
+    /// The same with any headers.
+    pub(crate) async fn http(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Value,
+    ) -> Answer {
         let tcp = tokio::net::TcpStream::connect(self.address).await.unwrap();
         let name = rustls_pki_types::ServerName::try_from("127.0.0.1").unwrap();
         let tls = tokio_rustls::TlsConnector::from(self.tls.clone()).connect(name, tcp).await.unwrap();
@@ -156,8 +174,8 @@ impl Lab {
         tokio::spawn(connection);
         let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
         let mut request = Request::builder().method(method).uri(path).header("host", self.url.authority());
-        if let Some(key) = key {
-            request = request.header("authorization", format!("Bearer {key}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         let response = sender.send_request(request.body(Full::new(body)).unwrap()).await.unwrap();
         let (head, body) = response.into_parts();

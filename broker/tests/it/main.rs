@@ -11,9 +11,13 @@
 
 mod api;
 mod app;
+mod attacks;
+mod auth;
 mod device;
 mod dial;
 mod drain;
+mod isolation;
+mod issuers;
 mod jobs;
 mod lab;
 mod limits;

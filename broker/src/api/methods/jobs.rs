@@ -26,6 +26,12 @@ pub(in crate::api) async fn create(context: Context, params: JobCreate) -> Resul
     if matches!(params.content, Content::Transfer { .. }) {
         context.connection("a document of its own transfer")?.uploads.room()?;
     }
+    let bytes = match &params.content {
+        // Base64: four characters for three bytes.
+        Content::Inline(text) => text.len() as u64 / 4 * 3,
+        Content::Transfer { bytes, .. } => *bytes,
+    };
+    context.api.auth.admit_job(context.caller.account, bytes).await?;
     let created = context.api.jobs.create(context.caller.account, params).await?;
     let mut answer = created.answer;
     if created.wants_document && context.connection.is_some() {
