@@ -11,11 +11,15 @@
 
 mod api;
 mod app;
+mod attacks;
+mod auth;
 mod device;
 mod dial;
 mod drain;
 mod events;
 mod fan_out;
+mod isolation;
+mod issuers;
 mod jobs;
 mod lab;
 mod limits;
