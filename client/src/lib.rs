@@ -30,6 +30,7 @@ mod error;
 mod events;
 mod limits;
 mod link;
+mod sign_in;
 mod submit;
 
 pub use client::{ApiKey, Client, Options, new_job};
@@ -38,4 +39,5 @@ pub use error::Error;
 pub use events::{EventItem, EventStream};
 pub use inkwire_protocol as protocol;
 pub use inkwire_transport::BrokerUrl;
+pub use sign_in::sign_in;
 pub use submit::UploadProgress;
