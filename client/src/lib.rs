@@ -30,6 +30,7 @@ mod error;
 mod events;
 mod limits;
 mod link;
+mod manage;
 mod sign_in;
 mod submit;
 

@@ -257,6 +257,7 @@ impl Conn {
             attempt: fact.attempt,
             fact_seq: fact.fact_seq,
             facts_acked: self.facts,
+            receipt: None,
         });
     }
 
@@ -342,6 +343,7 @@ pub fn open(job: u128, document: &[u8]) -> Open {
         priority: 50,
         accepted_ms: now_ms(),
         expires_ms: None,
+        pacing_bytes_s: None,
     }
 }
 

@@ -11,6 +11,9 @@
 //! OpenAPI document.
 
 mod asked;
+mod calls;
+mod console;
+mod download;
 pub(crate) mod methods;
 mod openapi;
 mod permissions;
@@ -19,29 +22,41 @@ mod query;
 pub(crate) mod rest;
 pub(crate) mod rpc;
 mod sign_in;
+mod stream;
 pub(crate) mod table;
+mod upload;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use inkwire_protocol::app::{Problem, ProblemKind};
+use inkwire_protocol::app::{Problem, ProblemKind, Scope};
 use inkwire_protocol::message::clip;
 use inkwire_transport::BrokerUrl;
+use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::{Auth, Caller, keys, logins};
+use crate::auth::{Auth, Caller, Revoked, keys, logins};
+use crate::clock::now_ms;
+use crate::feed::Feeds;
 use crate::jobs::Jobs;
 use crate::listen::Kind;
 use crate::pairing::Pairings;
 use crate::sessions::SharedSessions;
 use crate::store::SharedStore;
+use crate::webhooks::Webhooks;
 
 pub(crate) use asked::{Asked, Door};
 pub use permissions::{ApiMethod, api_methods};
 pub(crate) use sign_in::new_key;
+
+/// A stream's caller is judged anew at least this often ...
+const JUDGED_ANEW_AFTER: Duration = Duration::from_secs(3600);
+/// ... and not more often than this by its own date, which a sign-in moves.
+const JUDGED_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// What methods stand on.
 #[derive(Debug)]
@@ -55,10 +70,17 @@ pub(crate) struct Api {
     pub(crate) jobs: Jobs,
     pub(crate) sessions: SharedSessions,
     pub(crate) pairings: Arc<Pairings>,
+    pub(crate) feeds: Arc<Feeds>,
+    pub(crate) webhooks: Arc<Webhooks>,
     /// Documents on their way in, on whatever connection.
     pub(crate) underway: rpc::Underway,
+    pub(crate) calls: calls::Calls,
     /// Cancelled when nothing new is to be begun.
     pub(crate) closing: CancellationToken,
+    /// Documents that may come in by HTTP at once.
+    pub(crate) uploads: Semaphore,
+    /// When this process began.
+    pub(crate) started_ms: u64,
 }
 
 impl Api {
@@ -113,6 +135,27 @@ impl Api {
         }
         problem
     }
+
+    /// Waits until the caller may go on no more, and says why: what it came with was revoked, or has expired, or allows less.
+    pub(crate) async fn until_invalid(&self, mut caller: Caller, scope: Scope) -> String {
+        let mut revocations = self.auth.revocations();
+        loop {
+            // The first time, too: what was revoked before the news was listened to.
+            match self.auth.judge_anew(&caller).await {
+                Ok(same) => caller = same,
+                Err(problem) => return problem.detail,
+            }
+            if let Err(problem) = caller.must(scope) {
+                return problem.detail;
+            }
+            let over = caller.expires_ms.map(|at| Duration::from_millis(at.saturating_sub(now_ms())));
+            let over = over.unwrap_or(JUDGED_ANEW_AFTER).clamp(JUDGED_AGAIN_AFTER, JUDGED_ANEW_AFTER);
+            tokio::select! {
+                () = tokio::time::sleep(over) => {}
+                () = concerned(&mut revocations, &caller) => {}
+            }
+        }
+    }
 }
 
 /// What decides about who asks: headers and the port that they came by.
@@ -122,6 +165,11 @@ pub(crate) struct Asks<'a> {
     pub(crate) kind: Kind,
     /// Whether the request may change something: everything but GET and HEAD, and a WebSocket.
     pub(crate) changes: bool,
+}
+
+/// Waits for a revocation that may concern the caller, or for one that was missed.
+async fn concerned(revocations: &mut broadcast::Receiver<Revoked>, caller: &Caller) {
+    while revocations.recv().await.is_ok_and(|revoked| !caller.concerned_by(&revoked)) {}
 }
 
 /// A problem as an HTTP answer (RFC 9457).

@@ -14,7 +14,8 @@ use serde_json::Value;
 
 use super::Api;
 use super::methods::{
-    agents, audit, enrolments, events, jobs, keys, limits, me, pairings, printers, session, users,
+    agents, audit, documents, enrolments, events, jobs, keys, limits, me, pairings, printers, session, stats,
+    users, webhooks,
 };
 use super::rpc::Connection;
 use crate::auth::Caller;
@@ -46,6 +47,14 @@ impl Context {
             target: target.into(),
             detail,
         }))
+    }
+
+    /// Counts and logs what is refused.
+    pub(super) fn refused(&self, name: &str, problem: &Problem) {
+        let kind = problem.kind().unwrap_or(ProblemKind::Internal);
+        self.api.sessions.counters.refused(kind);
+        let (who, problem, detail) = (self.caller.principal.label(), kind.keyword(), clip(&problem.detail));
+        tracing::info!(who, method = clip(name), problem, detail, "request refused");
     }
 
     /// The WebSocket that the method needs; `what` says for what.
@@ -135,8 +144,22 @@ methods! {
     method::AGENTS_LIST, Read, (Get "/v1/agents"), agents::list;
     /// One agent, with where it was seen before.
     method::AGENTS_GET, Read, (Get "/v1/agents/{agent}"), agents::get;
+    /// The sessions of an agent, newest first.
+    method::AGENTS_SESSIONS, Read, (Get "/v1/agents/{agent}/sessions"), agents::sessions;
+    /// Gives an agent another name.
+    method::AGENTS_RENAME, Operate, (Patch "/v1/agents/{agent}"), agents::rename;
+    /// Shuts an agent out for good: its jobs end, or become uncertain where it may have printed them.
+    method::AGENTS_REVOKE, Operate, (Post "/v1/agents/{agent}/revoke"), agents::revoke;
+    /// Ends the quarantine of an agent whose identity two PCs used.
+    method::AGENTS_RELEASE, Operate, (Post "/v1/agents/{agent}/release"), agents::release;
     /// All printers of the account.
     method::PRINTERS_LIST, Read, (Get "/v1/printers"), printers::list;
+    /// One printer: what it can, how it is, and what is set for it.
+    method::PRINTERS_GET, Read, (Get "/v1/printers/{printer}"), printers::get;
+    /// Changes a printer's name, default options and policies.
+    method::PRINTERS_UPDATE, Operate, (Patch "/v1/printers/{printer}"), printers::update;
+    /// Prints a test page in a format that the printer takes.
+    method::PRINTERS_TEST_PAGE, Submit, (Post "/v1/printers/{printer}/test_page"), printers::test_page;
     /// Submits a document to a printer.
     method::JOBS_CREATE, Submit, (Post "/v1/jobs" special), jobs::create;
     /// One job, with what happened to it.
@@ -151,12 +174,40 @@ methods! {
     method::JOBS_RELEASE, Submit, (Post "/v1/jobs/{job}/release"), jobs::release;
     /// Says what became of a job whose outcome is not known.
     method::JOBS_DECIDE, Submit, (Post "/v1/jobs/{job}/decide"), jobs::decide;
+    /// Gives a job that is not with its agent yet another place in the queue.
+    method::JOBS_SET_PRIORITY, Submit, (Post "/v1/jobs/{job}/set_priority"), jobs::set_priority;
+    /// Prints the document of an earlier job again, as a new job.
+    method::JOBS_REPRINT, Submit, (Post "/v1/jobs/{job}/reprint"), jobs::reprint;
+    /// What was submitted with a job, while it is kept.
+    method::DOCUMENTS_GET, Read, (Get "/v1/jobs/{job}/document" special), documents::get;
+    /// The last 24 hours in numbers, and what waits for a human.
+    method::STATS_SUMMARY, Read, (Get "/v1/stats"), stats::summary;
     /// Takes up an upload that was cut off.
     method::JOBS_RESUME_UPLOAD, Submit, (-), jobs::resume_upload;
     /// Ends an upload: its answer says "accepted".
     method::JOBS_FINISH_UPLOAD, Submit, (-), jobs::finish_upload;
     /// Replays the account's events after an offset, then follows.
     method::EVENTS_SUBSCRIBE, Read, (-), events::subscribe;
+    /// A page of the account's events, oldest first.
+    method::EVENTS_LIST, Read, (Get "/v1/events"), events::list;
+    /// The account's webhooks.
+    method::WEBHOOKS_LIST, Operate, (Get "/v1/webhooks"), webhooks::list;
+    /// One webhook, with what its last request came to.
+    method::WEBHOOKS_GET, Operate, (Get "/v1/webhooks/{webhook}"), webhooks::get;
+    /// Has events sent to a URL; the answer shows the secret once.
+    method::WEBHOOKS_CREATE, Admin, (Post "/v1/webhooks"), webhooks::create;
+    /// Changes a webhook, enables or disables it.
+    method::WEBHOOKS_UPDATE, Admin, (Patch "/v1/webhooks/{webhook}"), webhooks::update;
+    /// Ends a webhook.
+    method::WEBHOOKS_DELETE, Admin, (Delete "/v1/webhooks/{webhook}"), webhooks::delete;
+    /// Sends an event that is about nothing, once.
+    method::WEBHOOKS_TEST, Admin, (Post "/v1/webhooks/{webhook}/test"), webhooks::test;
+    /// The last requests to a webhook, newest first.
+    method::WEBHOOKS_DELIVERIES, Operate, (Get "/v1/webhooks/{webhook}/deliveries"), webhooks::deliveries;
+    /// Sends the event of an earlier request once more.
+    method::WEBHOOKS_REDELIVER, Admin, (Post "/v1/webhooks/{webhook}/redeliver"), webhooks::redeliver;
+    /// Makes a new secret; the old one goes on signing for a day.
+    method::WEBHOOKS_ROTATE_SECRET, Admin, (Post "/v1/webhooks/{webhook}/rotate_secret"), webhooks::rotate_secret;
     /// What waits for approval under a pairing code.
     method::PAIRINGS_SHOW, Operate, (Post "/v1/pairings/show"), pairings::show;
     /// Takes an agent into the account.
@@ -208,15 +259,10 @@ pub(crate) fn named(name: &str) -> Option<&'static Method> {
 
 /// Calls a method by its name. What is refused is counted and logged.
 pub(crate) async fn call(context: Context, name: &str, params: Value) -> Result<Value, Problem> {
-    let (api, who) = (context.api.clone(), context.caller.principal.label());
+    context.api.calls.called(name);
+    let asked = context.clone();
     let answered = answer_to(context, name, params).await;
-    if let Err(problem) = &answered {
-        let kind = problem.kind().unwrap_or(ProblemKind::Internal);
-        api.sessions.counters.refused(kind);
-        let (problem, detail) = (kind.keyword(), clip(&problem.detail));
-        tracing::info!(who, method = clip(name), problem, detail, "request refused");
-    }
-    answered
+    answered.inspect_err(|problem| asked.refused(name, problem))
 }
 
 async fn answer_to(context: Context, name: &str, params: Value) -> Result<Value, Problem> {
@@ -225,6 +271,10 @@ async fn answer_to(context: Context, name: &str, params: Value) -> Result<Value,
     context.caller.must(method.scope)?;
     (method.call)(context, params).await
 }
+
+/// For methods that have nothing to say.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Gone {}
 
 /// For methods that take nothing.
 #[derive(Debug, serde::Deserialize, JsonSchema)]

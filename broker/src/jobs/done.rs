@@ -36,6 +36,12 @@ impl Dispatcher {
                 }
             }
             Done::Heads { printer, agent, epoch, found } => self.refilled(agent, epoch, printer, found),
+            Done::Losing { agent, epoch, found: Ok(rows) } => {
+                if self.agents.get(&agent).is_some_and(|live| live.epoch == epoch) {
+                    self.lose_spool(agent, rows);
+                }
+            }
+            Done::Losing { agent, epoch, found: Err(_) } => self.close(agent, epoch),
             Done::Many { found: Ok(rows), event } => self.many(rows, event),
             Done::Many { found: Err(error), .. } => {
                 tracing::error!(%error, "jobs are left as they are until the next start")
@@ -43,6 +49,10 @@ impl Dispatcher {
             Done::Expiring { found } => self.expire(found),
             Done::Marked { agent, epoch, what, result: Ok(_) } => self.marked(agent, epoch, what),
             Done::Marked { agent, epoch, result: Err(_), .. } => self.close(agent, epoch),
+            Done::Returned { agent, printer } => {
+                self.returning.remove(&printer);
+                self.dispatch(agent, printer);
+            }
             Done::Retry { agent, printer } => self.dispatch(agent, printer),
         }
     }

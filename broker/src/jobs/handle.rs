@@ -1,6 +1,6 @@
 //! What the API asks of jobs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,25 +8,29 @@ use futures_util::stream::FuturesUnordered;
 use inkwire_protocol::app::{Job, JobCreate, JobCreated, JobProgress, Problem, ProblemKind};
 use inkwire_protocol::ids::{AccountId, AgentId, JobId, PrinterId, Sha256Digest};
 use inkwire_protocol::job::{Decision, Event, State};
-use inkwire_protocol::limits::IDEMPOTENCY_KEPT;
 use inkwire_protocol::message::clip;
 use inkwire_protocol::transfer::Layout;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::counts::JobCounts;
 use super::dispatcher::Dispatcher;
+use super::fetching::Fetching;
 use super::input::{Command, Input, Wish};
-use super::making::{job_of, new_job};
+use super::making::{Making, job_of, new_job};
 use super::problems::{draining, internal, upload_problem};
 use super::retention::{self, Kept};
 use super::submission::{self, Document};
 use super::transition::Note;
 use super::views::Views;
 use crate::clock::now_ms;
-use crate::documents::{Documents, Source, Upload, Whole};
+use crate::documents::{Disk, Documents, Source, Upload, Whole};
+use crate::outbound::{Outbound, OutboundError};
 use crate::sessions::counters::Counters;
 use crate::sessions::link::SessionEvent;
-use crate::store::{Change, CommitError, Idempotency, JobRow, NewJob, PrinterRow, ReadError, SharedStore};
+use crate::store::{
+    Change, CommitError, Depth, DocumentContent, FetchRow, JobRow, PrinterRow, ReadError, SharedStore,
+};
 
 /// Commands that may wait for the dispatcher; more wait in their callers.
 const COMMANDS: usize = 1024;
@@ -36,9 +40,10 @@ const PROGRESS: usize = 256;
 /// The handle of the dispatcher; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Jobs {
-    store: SharedStore,
-    documents: Documents,
-    max_document_bytes: u64,
+    pub(super) store: SharedStore,
+    pub(super) documents: Documents,
+    pub(super) max_document_bytes: u64,
+    fetching: Fetching,
     commands: mpsc::Sender<Command>,
     views: Arc<Views>,
     progress: broadcast::Sender<(AccountId, JobProgress)>,
@@ -51,6 +56,8 @@ pub(crate) struct JobsStart {
     pub(crate) documents: Documents,
     /// What agents say wrong is counted here.
     pub(crate) counters: Arc<Counters>,
+    /// Documents that apps name by a URL are fetched by it.
+    pub(crate) outbound: Arc<Outbound>,
     pub(crate) max_document_bytes: u64,
     /// How long documents and jobs are kept after they have ended.
     pub(crate) keep_documents: Duration,
@@ -67,6 +74,13 @@ pub(crate) struct Created {
     pub(crate) wants_document: bool,
 }
 
+impl Created {
+    /// No earlier job was found by the key.
+    pub(crate) const fn is_new(&self) -> bool {
+        !self.answer.duplicate
+    }
+}
+
 impl Jobs {
     /// Removes files without a row, and gives the handle with the task that must run behind it: dispatcher and retention. It ends
     /// after `stop`; an end before is a fault.
@@ -74,8 +88,10 @@ impl Jobs {
         start: JobsStart,
         events: mpsc::Receiver<SessionEvent>,
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), ReadError> {
-        let JobsStart { store, documents, counters, max_document_bytes, keep_documents, keep_jobs, stop } =
-            start;
+        let JobsStart { store, documents, counters, outbound, max_document_bytes, .. } = start;
+        let (keep_documents, keep_jobs, stop) = (start.keep_documents, start.keep_jobs, start.stop);
+        let fetching = Fetching::new(outbound, stop.clone());
+        let fetches = store.fetches().await?;
         let known = store.document_files().await?.into_iter().collect();
         let folder = documents.clone();
         let swept = tokio::task::spawn_blocking(move || folder.sweep(&known)).await;
@@ -98,6 +114,7 @@ impl Jobs {
             jobs: HashMap::new(),
             work: FuturesUnordered::new(),
             tallies: HashMap::new(),
+            returning: HashSet::new(),
             next_expiry_ms: None,
             expiring: false,
         };
@@ -106,7 +123,10 @@ impl Jobs {
         let running = async move {
             tokio::join!(dispatcher.run(queue, events, stop), sweeping);
         };
-        Ok((Self { store, documents, max_document_bytes, commands, views, progress }, running))
+        let jobs = Self { store, documents, max_document_bytes, fetching, commands, views, progress };
+        // They were cut off by the end of the process before.
+        fetches.into_iter().for_each(|fetch| jobs.fetching.begin(jobs.clone(), fetch));
+        Ok((jobs, running))
     }
 
     /// Checks a request, stores document and job, and answers after the commit (I1). A document of its own transfer makes an
@@ -114,42 +134,60 @@ impl Jobs {
     pub(crate) async fn create(&self, account: AccountId, request: JobCreate) -> Result<Created, Problem> {
         let document = submission::check(&request, self.max_document_bytes)?;
         let printer = self.printer(account, &request.printer).await?;
-        submission::check_format(&request, &printer.info)?;
-        let bytes = match &document {
-            Document::Inline(bytes) => bytes.len() as u64,
-            Document::Transfer { layout, .. } => layout.bytes(),
+        if let Document::Url { url, .. } = &document {
+            self.may_fetch(url)?;
+        }
+        self.admit(document.bytes())?;
+        let making =
+            Making { account, document: &document, printer: &printer, reprint_of: None, now: now_ms() };
+        self.make(making, request).await
+    }
+
+    /// Whether a URL may be fetched, as far as it can be said without trying.
+    fn may_fetch(&self, url: &str) -> Result<(), Problem> {
+        let refused = |error: OutboundError| {
+            ProblemKind::InvalidParams.because(error.to_string()).at("/content/url/url")
         };
-        self.admit(bytes)?;
-        let now = now_ms();
-        let idempotency = match request.idempotency_key.clone() {
-            Some(key) => Some(Idempotency {
-                key,
-                request: submission::fingerprint(&request, &document)?,
-                expires_ms: now + IDEMPOTENCY_KEPT.as_millis() as u64,
-            }),
-            None => None,
-        };
-        let new = new_job(account, request, &document, &printer, idempotency, now);
-        let source = match &document {
-            Document::Inline(bytes) => Some(Arc::new(Source::Inline(bytes.clone()))),
-            Document::Transfer { .. } => None,
-        };
-        self.make(new, source).await
+        self.fetching.outbound.check(url).map_err(refused)?;
+        if self.fetching.has_room() {
+            return Ok(());
+        }
+        let mut problem = ProblemKind::Busy.because("too many documents wait to be fetched");
+        problem.retry_after_s = Some(30);
+        Err(problem)
     }
 
     /// Commits a new job and tells the dispatcher.
-    async fn make(&self, new: NewJob, source: Option<Arc<Source>>) -> Result<Created, Problem> {
-        match self.store.commit(vec![Change::CreateJob(Box::new(new))]).await {
+    pub(super) async fn make(&self, making: Making<'_>, request: JobCreate) -> Result<Created, Problem> {
+        let new = new_job(request, making)?;
+        let (source, fetch) = match making.document {
+            Document::Inline(bytes) => (Some(Arc::new(Source::Inline(bytes.clone()))), None),
+            Document::Stored { id, bytes, sha256 } => {
+                let content = DocumentContent::File;
+                (self.documents.source(making.account, *id, content, *bytes, *sha256), None)
+            }
+            Document::Transfer { .. } => (None, None),
+            Document::Url { url, sha256 } => {
+                let (job, account) = (new.row.job.id, making.account);
+                (None, Some(FetchRow { job, account, url: url.clone(), sha256: *sha256 }))
+            }
+        };
+        let mut changes = vec![Change::CreateJob(Box::new(new))];
+        changes.extend(fetch.clone().map(Change::BeginFetch));
+        match self.store.commit(changes).await {
             Ok(outcomes) => {
                 let row = job_of(outcomes)?;
-                let wants_document = row.job.state == State::Incoming;
+                let wants_document = wants_upload(&row);
                 let made = Command::Made { row: Box::new(row.clone()), source };
                 self.commands.send(made).await.map_err(|_| draining())?;
+                if let Some(fetch) = fetch {
+                    self.fetching.begin(self.clone(), fetch);
+                }
                 let answer = JobCreated { job: self.present(row), duplicate: false, upload: None };
                 Ok(Created { answer, wants_document })
             }
             Err(CommitError::Duplicate(row)) => {
-                let wants_document = row.job.state == State::Incoming;
+                let wants_document = wants_upload(&row);
                 let answer = JobCreated { job: self.present(*row), duplicate: true, upload: None };
                 Ok(Created { answer, wants_document })
             }
@@ -173,6 +211,12 @@ impl Jobs {
     /// Takes up the upload of an `incoming` job again. An earlier connection's upload must have been dropped.
     pub(crate) async fn resume_upload(&self, account: AccountId, job: JobId) -> Result<Upload, Problem> {
         let mut row = self.row(account, job).await?;
+        if row.job.state == State::Incoming && !wants_upload(&row) {
+            let detail = format!("the broker fetches the document of job {} itself", row.job.number);
+            let mut problem = ProblemKind::Conflict.because(detail);
+            problem.state = Some(row.job.state);
+            return Err(problem);
+        }
         if row.job.state == State::Incoming {
             // Its finish was cut off between file and commit.
             let whole =
@@ -217,7 +261,7 @@ impl Jobs {
         self.accept(&row, whole).await
     }
 
-    async fn accept(&self, row: &JobRow, whole: Whole) -> Result<Job, Problem> {
+    pub(super) async fn accept(&self, row: &JobRow, whole: Whole) -> Result<Job, Problem> {
         let store = Change::StoreDocument {
             document: row.document,
             bytes: whole.bytes,
@@ -260,6 +304,24 @@ impl Jobs {
         self.ask(account, job, wish).await
     }
 
+    /// Gives a job that is not with its agent yet another place in the queue.
+    pub(crate) async fn set_priority(
+        &self,
+        account: AccountId,
+        job: JobId,
+        priority: u8,
+    ) -> Result<Job, Problem> {
+        submission::check_priority(priority)?;
+        self.ask(account, job, Wish::Prioritize(priority)).await
+    }
+
+    /// What is set for a printer of this agent was changed (committed).
+    pub(crate) async fn printers_changed(&self, agent: AgentId) {
+        if self.commands.send(Command::PrintersChanged { agent }).await.is_err() {
+            tracing::debug!(%agent, "the broker is stopping: its printers' settings are read at its next start");
+        }
+    }
+
     /// The agent was revoked (committed): its jobs end or become uncertain, its session is closed.
     pub(crate) async fn agent_revoked(&self, _account: AccountId, agent: AgentId) {
         if self.commands.send(Command::AgentRevoked { agent }).await.is_err() {
@@ -272,6 +334,21 @@ impl Jobs {
         self.views.present(row)
     }
 
+    /// How often jobs moved (metrics).
+    pub(crate) fn counts(&self) -> &JobCounts {
+        &self.views.counts
+    }
+
+    /// How many commands wait for the dispatcher (metrics).
+    pub(crate) fn queue(&self) -> Depth {
+        Depth::of(&self.commands)
+    }
+
+    /// What is free where documents are kept (metrics).
+    pub(crate) fn disk(&self) -> std::io::Result<Disk> {
+        self.documents.disk()
+    }
+
     /// Progress of all transfers; lags drop the oldest.
     pub(crate) fn progress(&self) -> broadcast::Receiver<(AccountId, JobProgress)> {
         self.progress.subscribe()
@@ -282,19 +359,19 @@ impl Jobs {
         self.ask(account, job, wish).await
     }
 
-    async fn ask(&self, account: AccountId, job: JobId, wish: Wish) -> Result<Job, Problem> {
+    pub(super) async fn ask(&self, account: AccountId, job: JobId, wish: Wish) -> Result<Job, Problem> {
         let (reply, answer) = oneshot::channel();
         let input = Box::new(Input { wish, reply: Some(reply) });
         self.commands.send(Command::Ask { account, job, input }).await.map_err(|_| draining())?;
         answer.await.unwrap_or_else(|_| Err(draining()))
     }
 
-    async fn row(&self, account: AccountId, job: JobId) -> Result<JobRow, Problem> {
+    pub(super) async fn row(&self, account: AccountId, job: JobId) -> Result<JobRow, Problem> {
         let row = self.store.job(account, job).await.map_err(|error| internal(&error))?;
         row.ok_or_else(|| ProblemKind::NotFound.because("no such job"))
     }
 
-    async fn printer(&self, account: AccountId, wanted: &str) -> Result<PrinterRow, Problem> {
+    pub(super) async fn printer(&self, account: AccountId, wanted: &str) -> Result<PrinterRow, Problem> {
         let mut found = match wanted.parse::<PrinterId>() {
             Ok(id) => self.store.printer(account, id).await.map(|row| row.into_iter().collect()),
             Err(_) => self.store.printers_named(account, wanted).await,
@@ -311,11 +388,16 @@ impl Jobs {
         })
     }
 
-    fn admit(&self, bytes: u64) -> Result<(), Problem> {
+    pub(super) fn admit(&self, bytes: u64) -> Result<(), Problem> {
         self.documents.admit(bytes).map_err(|full| {
             let mut problem = ProblemKind::StorageFull.because(full.to_string());
             problem.retry_after_s = Some(60);
             problem
         })
     }
+}
+
+/// Whether an app is to send the job's document. One that the broker fetches has no packets.
+fn wants_upload(row: &JobRow) -> bool {
+    row.job.state == State::Incoming && row.packet_bytes > 0
 }

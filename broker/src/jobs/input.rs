@@ -22,6 +22,8 @@ pub(super) enum Command {
     Made { row: Box<JobRow>, source: Option<Arc<Source>> },
     /// Something is asked of a job.
     Ask { account: AccountId, job: JobId, input: Box<Input> },
+    /// What is set for a printer of the agent was changed (committed).
+    PrintersChanged { agent: AgentId },
     /// The agent was revoked (committed).
     AgentRevoked { agent: AgentId },
 }
@@ -40,6 +42,8 @@ pub(super) enum Wish {
     Do { events: Vec<Event>, note: Note, attempt: Option<Attempt>, with: Option<Box<Change>> },
     /// It is its turn: begin a new attempt.
     Send,
+    /// Another place in the queue, where the job is still in it.
+    Prioritize(u8),
     /// The document cannot be read.
     SourceFailed { attempt: Attempt, error: String },
     /// The agent says what happened.
@@ -49,6 +53,12 @@ pub(super) enum Wish {
 impl Input {
     pub(super) fn events(events: Vec<Event>, note: Note) -> Self {
         Self { wish: Wish::Do { events, note, attempt: None, with: None }, reply: None }
+    }
+
+    /// Whether it tells a job that its agent's spool was lost.
+    pub(super) fn tells_of_loss(&self) -> bool {
+        let is_loss = |event: &Event| matches!(event, Event::SpoolLost | Event::BothLost);
+        matches!(&self.wish, Wish::Do { events, .. } if events.iter().any(is_loss))
     }
 
     pub(super) fn of_attempt(attempt: Attempt, events: Vec<Event>, note: Note) -> Self {
@@ -78,10 +88,14 @@ pub(super) enum Done {
     },
     /// Jobs to be told something each.
     Many { found: Result<Vec<JobRow>, ReadError>, event: Many },
+    /// Every job of an agent whose spool is lost, where the store is a restored copy.
+    Losing { agent: AgentId, epoch: Epoch, found: Result<Vec<JobRow>, ReadError> },
     /// The next expiry.
     Expiring { found: Result<(Vec<JobRow>, Option<u64>), ReadError> },
     /// Committed, nothing follows but what is named.
     Marked { agent: AgentId, epoch: Epoch, what: Mark, result: Result<Vec<Outcome>, CommitError> },
+    /// A printer's policy for returning agents was applied.
+    Returned { agent: AgentId, printer: PrinterId },
     /// A printer's queue may be looked at again.
     Retry { agent: AgentId, printer: PrinterId },
 }
@@ -98,6 +112,8 @@ pub(super) enum Many {
 pub(super) enum Mark {
     Reconciled,
     SpoolLossHandled,
+    /// Both at once.
+    BothLossesHandled,
 }
 
 /// What follows a job's commit beside what its new standing says.

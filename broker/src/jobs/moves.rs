@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use inkwire_protocol::app::ProblemKind;
-use inkwire_protocol::ids::{AgentId, JobId};
+use inkwire_protocol::ids::{AckReceipt, AgentId, JobId};
 use inkwire_protocol::job::{Event, Ignored, State};
 use inkwire_protocol::message::{Fact, FactMessage};
 use inkwire_protocol::transfer::Layout;
@@ -11,7 +11,7 @@ use inkwire_protocol::transfer::Layout;
 use super::dispatcher::{Dispatcher, answer};
 use super::input::{Done, Effect, Input, Wish};
 use super::rules;
-use super::transition::{Moved, Note, advance};
+use super::transition::{Moved, Note, advance, prioritize};
 use crate::clock::now_ms;
 use crate::sessions::link::SessionCommand;
 use crate::store::{AcceptFact, Change, CommitError, JobRow, Outcome, UpdateJob};
@@ -42,6 +42,7 @@ impl Dispatcher {
                 let may_print = rules::permitted_at_once(row.job.bytes, row.job.delivery);
                 (vec![Event::Send { may_print }], Note::default())
             }
+            Wish::Prioritize(_) => (vec![], Note::default()),
             Wish::SourceFailed { error, .. } => {
                 let event = if row.job.may_print { Event::Cancel } else { Event::Abort };
                 (vec![event], Note::because("document-unreadable", error))
@@ -54,6 +55,7 @@ impl Dispatcher {
             (true, Wish::Do { .. }) if note.is_telling() && rules::is_arriving(&row.job) => {
                 advance(row, &[], &note, now)
             }
+            (true, Wish::Prioritize(priority)) => prioritize(row, *priority, now),
             (true, _) => Moved::Ignored(Ignored::NotNow),
             (false, Wish::Fact { message, .. })
                 if row.last_fact >= Some((message.attempt, message.fact_seq)) =>
@@ -88,7 +90,7 @@ impl Dispatcher {
                 changes.push(Change::AcceptFact(accept(*agent, message)));
                 effect = Effect::FactAck { agent: *agent, message: message.clone() };
             }
-            Wish::Do { with: None, .. } | Wish::Send | Wish::SourceFailed { .. } => {}
+            Wish::Do { with: None, .. } | Wish::Send | Wish::Prioritize(_) | Wish::SourceFailed { .. } => {}
         }
         changes.push(Change::UpdateJob(Box::new(UpdateJob { row: *next, events: log })));
         self.commit(row.job.id, input, effect, changes);
@@ -109,9 +111,7 @@ impl Dispatcher {
             // It was counted as ahead when its turn came.
             line.note(row);
         }
-        if let Wish::Do { events, .. } = &input.wish
-            && events.contains(&Event::SpoolLost)
-        {
+        if input.tells_of_loss() {
             self.spool_loss_told(row);
         }
         let job = self.views.present(row.clone());
@@ -172,9 +172,9 @@ impl Dispatcher {
         let mut after = None;
         for outcome in outcomes {
             match outcome {
-                Outcome::Fact { facts_acked, news } => {
+                Outcome::Fact { facts_acked, receipt, news } => {
                     tracing::trace!(%job, news, "a fact is taken");
-                    self.acknowledge(effect, facts_acked);
+                    self.acknowledge(effect, facts_acked, receipt);
                 }
                 Outcome::Job(row) => after = Some(*row),
                 Outcome::Done
@@ -189,7 +189,7 @@ impl Dispatcher {
             if let Some(entry) = self.jobs.get_mut(&job) {
                 entry.row = Some(after.clone());
             }
-            let lost = matches!(&input.wish, Wish::Do { events, .. } if events.contains(&Event::SpoolLost));
+            let lost = input.tells_of_loss();
             answer(input, Ok(self.views.present(after.clone())));
             self.follow(&before, &after);
             if lost {
@@ -201,10 +201,11 @@ impl Dispatcher {
         self.turn(job);
     }
 
-    fn acknowledge(&mut self, effect: &Effect, facts_acked: u64) {
+    fn acknowledge(&mut self, effect: &Effect, facts_acked: u64, receipt: AckReceipt) {
         if let Effect::FactAck { agent, message } = effect {
             let (job, attempt, fact_seq) = (message.job, message.attempt, message.fact_seq);
-            self.tell(*agent, SessionCommand::FactAck { job, attempt, fact_seq, facts_acked });
+            let receipt = Box::new(receipt);
+            self.tell(*agent, SessionCommand::FactAck { job, attempt, fact_seq, facts_acked, receipt });
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use http::header::HOST;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use inkwire_protocol::app::{Problem, ProblemKind};
 use inkwire_protocol::message::{
@@ -21,6 +21,9 @@ use crate::auth::origin;
 use crate::config::ProxyHeader;
 use crate::limits::REQUEST_WITHIN;
 use crate::sessions::Guard;
+
+/// Where documents are submitted by HTTP.
+const SUBMIT_PATH: &str = "/v1/jobs";
 
 /// Answers a request; never fails, for every error is an answer.
 pub(super) async fn route(
@@ -142,7 +145,12 @@ async fn app(
 
 async fn rest(port: &Port, mut request: Request<Incoming>, door: Door) -> Result<Response<Body>, Problem> {
     request.extensions_mut().insert(door);
+    // A document may take its time; its handler sees to it that it keeps coming.
+    let submits = request.method() == Method::POST && request.uri().path() == SUBMIT_PATH;
     let answering = port.router.clone().oneshot(request.map(Body::new));
+    if submits {
+        return answering.await.map(rest::dressed).map_err(|never| match never {});
+    }
     match tokio::time::timeout(REQUEST_WITHIN, answering).await {
         Ok(Ok(response)) => Ok(rest::dressed(response)),
         Ok(Err(never)) => match never {},

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use inkwire_protocol::close::CloseCode;
 use inkwire_protocol::ids::{AgentId, SessionToken, Sha256Digest};
@@ -47,6 +48,8 @@ where
     };
     match begun {
         Ok(new) => {
+            sessions.counters.sessions_begun.fetch_add(1, Ordering::Relaxed);
+            sessions.counters.endpoint_changes.fetch_add(u64::from(new.started.moved), Ordering::Relaxed);
             let span = tracing::info_span!("session", %agent, epoch = new.handle.epoch.0);
             span.in_scope(|| {
                 tracing::info!(endpoint = %dialled.observed, resumed = new.resumed, "session began");
@@ -176,6 +179,7 @@ async fn commit(
         spool: hello.spool,
         ledger_seq: hello.ledger_seq,
         facts_acked: hello.facts_acked,
+        receipt: hello.receipt,
         presented: dialled.admitted.session,
         token,
         hostname: hello.hostname.clone(),
@@ -199,6 +203,10 @@ async fn commit(
             if started.store_restored {
                 tracing::warn!(%agent, "the store was restored from a backup: every other session begins anew");
                 sessions.send_back(agent);
+            }
+            if started.unproven {
+                sessions.counters.claim_unproven();
+                tracing::warn!(%agent, claimed = hello.facts_acked, "more acknowledged facts than it has a receipt for: not believed");
             }
             Ok(started)
         }
@@ -265,8 +273,10 @@ where
         held: hello.transfers,
         spool_lost: new.started.spool_lost,
         reconciling: new.started.reconciling,
+        restored_jobs: new.started.restored_jobs,
         store_epoch: new.started.store_epoch,
         observed: new.handle.observed,
+        absent_ms: new.started.absent_ms,
         printers: hello.printers,
     };
     let event =

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use inkwire_protocol::app::ProblemKind;
 use inkwire_protocol::close::CloseCode;
 
+use super::traffic::Leg;
+
 /// Counts of closes by code, and of refused requests by problem.
 #[derive(Debug)]
 pub(crate) struct Counters {
@@ -21,6 +23,16 @@ pub(crate) struct Counters {
     facts_contradictory: AtomicU64,
     /// Facts of jobs that the store does not know.
     facts_unknown: AtomicU64,
+    /// Agents that claimed more acknowledged facts than they have a receipt for.
+    claims_unproven: AtomicU64,
+    /// Sessions that agents began.
+    pub(crate) sessions_begun: AtomicU64,
+    /// Sessions that began at another endpoint than the one before.
+    pub(crate) endpoint_changes: AtomicU64,
+    /// From the broker to agents.
+    pub(crate) delivery: Leg,
+    /// WebSockets of apps that are open.
+    pub(crate) apps: AtomicU64,
 }
 
 impl Default for Counters {
@@ -34,6 +46,11 @@ impl Default for Counters {
             addresses_full: AtomicU64::new(0),
             facts_contradictory: AtomicU64::new(0),
             facts_unknown: AtomicU64::new(0),
+            claims_unproven: AtomicU64::new(0),
+            sessions_begun: AtomicU64::new(0),
+            endpoint_changes: AtomicU64::new(0),
+            delivery: Leg::default(),
+            apps: AtomicU64::new(0),
         }
     }
 }
@@ -63,11 +80,25 @@ impl Counters {
         self.facts_unknown.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// One more agent claimed more acknowledged facts than it has a receipt for.
+    pub(crate) fn claim_unproven(&self) {
+        self.claims_unproven.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Every problem that has occurred, by keyword.
     pub(crate) fn problems(&self) -> Vec<(&'static str, u64)> {
-        let problems = self.problems.iter();
-        let counts = problems.map(|(kind, count)| (kind.keyword(), count.load(Ordering::Relaxed)));
-        counts.filter(|&(_, count)| count > 0).collect()
+        self.every_problem().filter(|&(_, count)| count > 0).collect()
+    }
+
+    /// Every kind of problem, by keyword.
+    pub(crate) fn every_problem(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.problems.iter().map(|(kind, count)| (kind.keyword(), count.load(Ordering::Relaxed)))
+    }
+
+    /// Every cause of a close, by name.
+    pub(crate) fn every_close(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let closed = self.closed.iter().map(|(code, count)| (code.name(), count));
+        closed.chain([("other", &self.other)]).map(|(name, count)| (name, count.load(Ordering::Relaxed)))
     }
 
     /// Every cause that has occurred, by name.
@@ -80,6 +111,7 @@ impl Counters {
             ("address-full", &self.addresses_full),
             ("fact-contradictory", &self.facts_contradictory),
             ("fact-of-unknown-job", &self.facts_unknown),
+            ("claim-unproven", &self.claims_unproven),
         ];
         closed
             .chain(rest)

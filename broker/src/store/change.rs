@@ -3,15 +3,17 @@
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
-use inkwire_protocol::app::{AccountLimits, Role};
+use inkwire_protocol::app::{AccountLimits, Delivery, PrinterUpdate, Role, WebhookDisabled};
 use inkwire_protocol::ids::{
-    AccountId, AgentId, Attempt, DocumentId, EnrolmentId, Epoch, FactSeq, InstanceId, JobId, KeyId, LoginId,
-    PrinterId, Sha256Digest, SpoolId, StoreEpoch, UserId,
+    AccountId, AckReceipt, AgentId, Attempt, DocumentId, EnrolmentId, Epoch, EventOffset, FactSeq,
+    InstanceId, JobId, KeyId, LoginId, PrinterId, Sha256Digest, SpoolId, StoreEpoch, UserId, WebhookId,
 };
 use inkwire_protocol::printer::PrinterInfo;
 use serde_json::Value;
 
-use super::rows::{AccountRow, AgentRow, JobRow, KeyRow, LoginRow, PasswordHash, UserRow};
+use super::rows::{
+    AccountRow, AgentRow, FetchRow, JobRow, KeyRow, LoginRow, PasswordHash, UserRow, WebhookRow,
+};
 
 /// One change. What it answers stands behind the arrow; `Done` where nothing is said.
 #[derive(Debug, Clone)]
@@ -73,6 +75,12 @@ pub(crate) enum Change {
     /// `jobs_before_ms`, at most `limit` of each. Uncertain jobs are not touched.
     Sweep { documents_before_ms: u64, jobs_before_ms: u64, now_ms: u64, limit: u32 },
 
+    // Jobs, printers, agents.
+    /// Gives an agent another name -> `Agent`.
+    RenameAgent { account: AccountId, agent: AgentId, name: String, at_ms: u64 },
+    /// Changes what an account has set for a printer; nothing is logged where nothing changes.
+    UpdatePrinter { account: AccountId, update: Box<PrinterUpdate>, at_ms: u64 },
+
     // People, limits, audit.
     /// A person is changed -> `User`; [`CommitError::Refused`] where nobody would be left who may administer the account. What the
     /// person has open ends where they are disabled.
@@ -101,6 +109,36 @@ pub(crate) enum Change {
     SetLimits { account: AccountId, limits: AccountLimits },
     /// An administrative act, to be committed together with what it did.
     Audit(Box<NewAudit>),
+
+    // Webhooks, fetches.
+    /// A new webhook.
+    CreateWebhook(Box<WebhookRow>),
+    /// A webhook as it shall be. Its runner must not run meanwhile.
+    UpdateWebhook(Box<WebhookRow>),
+    /// A webhook goes, with its log.
+    DeleteWebhook { account: AccountId, webhook: WebhookId },
+    /// How far a webhook has come; disabled it is an event, too.
+    MoveWebhook(Box<MoveWebhook>),
+    /// Requests that moved nothing.
+    LogDeliveries { webhook: WebhookId, deliveries: Vec<Delivery>, at_ms: u64 },
+    /// A document that the broker fetches: commit it after its job.
+    BeginFetch(FetchRow),
+    /// It was fetched, or will not be; again is fine.
+    EndFetch { job: JobId },
+}
+
+/// How far a webhook has come.
+#[derive(Debug, Clone)]
+pub(crate) struct MoveWebhook {
+    pub(crate) webhook: WebhookId,
+    pub(crate) account: AccountId,
+    pub(crate) through: EventOffset,
+    pub(crate) failures: u32,
+    pub(crate) failing_since_ms: Option<u64>,
+    pub(crate) retry_ms: Option<u64>,
+    pub(crate) disabled: Option<WebhookDisabled>,
+    pub(crate) deliveries: Vec<Delivery>,
+    pub(crate) at_ms: u64,
 }
 
 /// An administrative act; the store numbers it.
@@ -146,6 +184,8 @@ pub(crate) struct BeginSession {
     pub(crate) spool: SpoolId,
     pub(crate) ledger_seq: u64,
     pub(crate) facts_acked: u64,
+    /// By which that number is believed.
+    pub(crate) receipt: Option<AckReceipt>,
     /// Digest of the session token that the agent presented.
     pub(crate) presented: Option<Sha256Digest>,
     /// Digest of the session token that `welcome` will carry: the presented one again where it is the agent's, a new one otherwise.
@@ -180,12 +220,20 @@ pub(crate) struct Started {
     pub(crate) store_epoch: StoreEpoch,
     /// The presented token was this agent's last one.
     pub(crate) resumed: bool,
+    /// It was seen at another endpoint before.
+    pub(crate) moved: bool,
     /// Another spool, or an older one than was last seen.
     pub(crate) spool_lost: bool,
     /// Its ledger must be repeated before anything new is dispatched.
     pub(crate) reconciling: bool,
+    /// How long the agent had no session; none where nobody knows (its first one, or the broker did not live to see the end).
+    pub(crate) absent_ms: Option<u64>,
     /// This very `hello` has shown that the store was restored: no live session of the old incarnation may go on.
     pub(crate) store_restored: bool,
+    /// It claims more acknowledged facts than the store has taken in, without a receipt: that is not believed.
+    pub(crate) unproven: bool,
+    /// Where `reconciling`: jobs of the account up to this number were in the store when its present incarnation began.
+    pub(crate) restored_jobs: u64,
 }
 
 /// An event to be logged; the store numbers it.
@@ -216,6 +264,8 @@ pub(crate) enum NewDocument {
     Inline(Bytes),
     /// Still to come.
     Upload,
+    /// In its file, synced under its final name.
+    File,
 }
 
 /// What makes a repeated request the same one.
@@ -261,6 +311,7 @@ pub(crate) enum Outcome {
     /// How many facts of the agent were taken in all; `news` is false for a repeated one.
     Fact {
         facts_acked: u64,
+        receipt: AckReceipt,
         news: bool,
     },
     /// Files that have no row any more and may be removed now; `more` where the limit was reached.

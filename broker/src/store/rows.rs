@@ -3,14 +3,15 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use inkwire_protocol::app::{Job, Role, Scope};
+use inkwire_protocol::app::{Counts, Job, PrinterSettings, PrinterStats, Role, Scope, WebhookDisabled};
 use inkwire_protocol::ids::{
-    AccountId, AgentId, Attempt, DocumentId, Epoch, EventOffset, FactSeq, KeyId, LoginId, PrinterId,
-    Sha256Digest, SpoolId, StoreEpoch, UserId,
+    AccountId, AgentId, Attempt, DocumentId, Epoch, EventOffset, FactSeq, JobId, KeyId, LoginId, PrinterId,
+    Sha256Digest, SpoolId, StoreEpoch, UserId, WebhookId,
 };
 use inkwire_protocol::job::Standing;
 use inkwire_protocol::printer::PrinterInfo;
 use inkwire_protocol::session::clone::Instances;
+use inkwire_service::Secret;
 
 /// A tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,6 +120,8 @@ pub(crate) struct AgentRow {
     pub(crate) revoked_ms: Option<u64>,
     pub(crate) observed_endpoint: Option<SocketAddr>,
     pub(crate) local_endpoint: Option<SocketAddr>,
+    /// Its newest session has not been seen to end.
+    pub(crate) online: bool,
     /// When the last session began.
     pub(crate) connected_ms: Option<u64>,
     /// When the last session began or ended.
@@ -140,6 +143,8 @@ pub(crate) struct PrinterRow {
     pub(crate) present: bool,
     /// Jobs that have not ended.
     pub(crate) queued_jobs: u64,
+    /// What the account has set for it.
+    pub(crate) settings: PrinterSettings,
 }
 
 /// A job, with what only the broker needs to know of it.
@@ -182,6 +187,35 @@ pub(crate) enum DocumentContent {
     Absent,
 }
 
+/// A page of jobs, newest first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct JobPage {
+    pub(crate) rows: Vec<JobRow>,
+    /// `before` of the page of older jobs, where there may be one.
+    pub(crate) next: Option<u64>,
+    /// `after` of the page of newer jobs, where there may be one.
+    pub(crate) previous: Option<u64>,
+}
+
+/// A job that waits for a printer's agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    pub(crate) number: u64,
+    pub(crate) accepted_ms: u64,
+}
+
+/// What happened to an account's jobs, counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct JobCounts {
+    /// By hour (Unix milliseconds / 3,600,000), rising; hours in which nothing happened are left out.
+    pub(crate) hours: Vec<(u64, Counts)>,
+    /// The printers with the most accepted jobs.
+    pub(crate) printers: Vec<PrinterStats>,
+    pub(crate) uncertain: u64,
+    pub(crate) held: u64,
+    pub(crate) stopped: u64,
+}
+
 /// The ends of an account's event log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct EventBounds {
@@ -189,4 +223,38 @@ pub(crate) struct EventBounds {
     pub(crate) oldest: EventOffset,
     /// The newest event; 0 before the first.
     pub(crate) newest: EventOffset,
+}
+
+/// A webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct WebhookRow {
+    pub(crate) id: WebhookId,
+    pub(crate) account: AccountId,
+    pub(crate) name: String,
+    pub(crate) url: String,
+    /// Beginnings of kinds; empty means all.
+    pub(crate) kinds: Vec<String>,
+    /// Signs requests: `whsec_...`.
+    pub(crate) secret: Secret,
+    /// The one before, and until when it signs, too.
+    pub(crate) previous: Option<(Secret, u64)>,
+    pub(crate) enabled: bool,
+    pub(crate) disabled: Option<WebhookDisabled>,
+    /// Every event up to here was taken, or hidden by the filter.
+    pub(crate) through: EventOffset,
+    /// Failures in a row of the event after it, since when, and when it is tried again.
+    pub(crate) failures: u32,
+    pub(crate) failing_since_ms: Option<u64>,
+    pub(crate) retry_ms: Option<u64>,
+    pub(crate) created_ms: u64,
+}
+
+/// A document that the broker fetches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FetchRow {
+    pub(crate) job: JobId,
+    pub(crate) account: AccountId,
+    pub(crate) url: String,
+    /// What it must be.
+    pub(crate) sha256: Option<Sha256Digest>,
 }

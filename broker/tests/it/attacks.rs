@@ -73,7 +73,7 @@ async fn passwords_are_not_guessed() {
     let sign_in = async |user: &str| {
         let since = Instant::now();
         let body = json!({"user": user, "password": "wrong wrong wrong"});
-        (lab.http(Method::POST, "/v1/session", &[], body).await, since.elapsed())
+        (lab.ask(Method::POST, "/v1/session", &[], body).await, since.elapsed())
     };
     let (known, unknown) = (sign_in("ann").await, sign_in("nobody").await);
     assert_eq!((known.0.status.as_u16(), &known.0.text), (401, &unknown.0.text));
@@ -85,11 +85,11 @@ async fn passwords_are_not_guessed() {
     }
     // The address is out of tries, whomever it names, and with the right password, too.
     let right = json!({"user": "ann", "password": "correct horse battery"});
-    let answer = lab.http(Method::POST, "/v1/session", &[], right).await;
+    let answer = lab.ask(Method::POST, "/v1/session", &[], right).await;
     assert_eq!(answer.status, 429);
     assert!(answer.json()["retry_after_s"].as_u64().unwrap() >= 1);
     let page = [("origin", "https://evil.example")];
-    assert_eq!(lab.http(Method::POST, "/v1/session", &page, json!({"link": "is_x"})).await.status, 403);
+    assert_eq!(lab.ask(Method::POST, "/v1/session", &page, json!({"link": "is_x"})).await.status, 403);
 }
 
 #[tokio::test]

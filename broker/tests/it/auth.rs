@@ -18,7 +18,7 @@ async fn person(lab: &Lab, name: &str, role: &str) -> Value {
 }
 
 async fn sign_in(lab: &Lab, name: &str, password: &str) -> Answer {
-    lab.http(Method::POST, "/v1/session", &[], json!({"user": name, "password": password})).await
+    lab.ask(Method::POST, "/v1/session", &[], json!({"user": name, "password": password})).await
 }
 
 /// `name=value` of the cookie that was set.
@@ -64,14 +64,14 @@ async fn a_password_opens_a_session_that_reads_changes_and_ends() {
     assert_eq!(answer.json()["me"]["who"]["name"], "ann");
     assert_eq!(answer.json()["me"]["scope"], "admin");
     let (cookie, origin) = (cookie(&answer), origin(&lab));
-    let get = async |path| lab.http(Method::GET, path, &[("cookie", &cookie)], Value::Null).await;
+    let get = async |path| lab.ask(Method::GET, path, &[("cookie", &cookie)], Value::Null).await;
     assert_eq!(get("/v1/me").await.json()["who"]["role"], "owner");
     assert_eq!(get("/v1/session").await.json()["me"], get("/v1/me").await.json());
 
     // CSRF: what changes something must come from a page of ours, and say so.
     let body = json!({"name": "till", "scope": "submit"});
     let post =
-        async |headers: &[(&str, &str)]| lab.http(Method::POST, "/v1/keys", headers, body.clone()).await;
+        async |headers: &[(&str, &str)]| lab.ask(Method::POST, "/v1/keys", headers, body.clone()).await;
     assert_eq!(post(&[("cookie", &cookie)]).await.status, 403);
     assert_eq!(post(&[("cookie", &cookie), ("origin", "https://evil.example")]).await.status, 403);
     assert_eq!(post(&[("cookie", &cookie), ("origin", "null")]).await.status, 403);
@@ -82,7 +82,7 @@ async fn a_password_opens_a_session_that_reads_changes_and_ends() {
     assert_eq!(app.call("me", json!({})).await.unwrap()["who"]["type"], "user");
     let since = Instant::now();
     let headers = [("cookie", cookie.as_str()), ("origin", origin.as_str())];
-    let out = lab.http(Method::DELETE, "/v1/session", &headers, Value::Null).await;
+    let out = lab.ask(Method::DELETE, "/v1/session", &headers, Value::Null).await;
     assert_eq!(out.status, 200);
     assert!(out.headers["set-cookie"].to_str().unwrap().contains("Max-Age=0"));
     assert_eq!(app.closed().await.code(), CloseCode::Revoked);
@@ -109,7 +109,7 @@ async fn pages_open_websockets_only_from_origins_that_may() {
     // CORS: only that page's scripts may read an answer, and never with a cookie.
     let asked = async |origin| {
         let headers = [("authorization", key.as_str()), ("origin", origin)];
-        lab.http(Method::GET, "/v1/me", &headers, Value::Null).await
+        lab.ask(Method::GET, "/v1/me", &headers, Value::Null).await
     };
     let answer = asked("https://shop.example").await;
     assert_eq!(answer.headers["access-control-allow-origin"], "https://shop.example");
@@ -125,7 +125,7 @@ async fn who_is_disabled_demoted_or_removed_loses_it_at_once() {
     let path = format!("/v1/users/{}", id.as_str().unwrap());
     let own = origin(&lab);
     let mut app = page(&lab, &[("cookie", &cookie), ("origin", &own)]).await.unwrap();
-    let key = lab.http(Method::POST, "/v1/sign-in", &[], json!({"user": "bob", "password": PASSWORD})).await;
+    let key = lab.ask(Method::POST, "/v1/sign-in", &[], json!({"user": "bob", "password": PASSWORD})).await;
     let key = key.json()["key"].as_str().unwrap().to_owned();
     let mut by_key = App::connect(&lab, &key).await;
     app.call("enrolments.list", json!({})).await.unwrap();
@@ -180,10 +180,10 @@ async fn a_new_password_signs_out_everybody_but_who_set_it() {
     let set = async |current| {
         let headers = [("cookie", mine.as_str()), ("origin", own.as_str())];
         let body = json!({"current": current, "password": "another horse battery"});
-        lab.http(Method::POST, "/v1/session/password", &headers, body).await.status.as_u16()
+        lab.ask(Method::POST, "/v1/session/password", &headers, body).await.status.as_u16()
     };
     let status = async |cookie: &str| {
-        lab.http(Method::GET, "/v1/me", &[("cookie", cookie)], Value::Null).await.status.as_u16()
+        lab.ask(Method::GET, "/v1/me", &[("cookie", cookie)], Value::Null).await.status.as_u16()
     };
     assert_eq!(set("wrong").await, 403);
     assert_eq!(set(PASSWORD).await, 200);
@@ -197,7 +197,7 @@ async fn a_link_opens_one_session() {
     let lab = Lab::start().await;
     let link = lab.sign_in().unwrap();
     let token = link.split_once("token=").unwrap().1.split('#').next().unwrap();
-    let begin = async || lab.http(Method::POST, "/v1/session", &[], json!({"link": token})).await;
+    let begin = async || lab.ask(Method::POST, "/v1/session", &[], json!({"link": token})).await;
     assert_eq!(begin().await.json()["me"]["who"]["role"], "owner");
     assert_eq!(begin().await.status, 401);
 }
@@ -241,7 +241,7 @@ async fn an_access_token_does_no_more_than_it_says_and_dies_with_its_maker() {
     assert_eq!(again.status, 403, "a token makes no tokens");
 
     // Anybody can check it by the published keys.
-    let jwks = lab.http(Method::GET, "/.well-known/jwks.json", &[], Value::Null).await.json();
+    let jwks = lab.ask(Method::GET, "/.well-known/jwks.json", &[], Value::Null).await.json();
     let jwk: jsonwebtoken::jwk::Jwk = serde_json::from_value(jwks["keys"][0].clone()).unwrap();
     let mut validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::EdDSA);
     validation.set_audience(&["inkwire-app"]);

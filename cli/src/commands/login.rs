@@ -3,7 +3,7 @@
 use std::io::{IsTerminal as _, Read as _};
 
 use inkwire_client::protocol::app::SignIn;
-use inkwire_client::{Client, Options, sign_in};
+use inkwire_client::{Options, sign_in};
 
 use crate::connection::{Connection, parse_url};
 use crate::exit::{Exit, Failure};
@@ -61,7 +61,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
         )?,
         _ => return Err(Failure::usage("sign in by a link, by --user or by a key, not by several of them")),
     };
-    let client = Client::with(Options::new(url.clone(), key.clone())).await?;
+    let client = crate::connection::connect(Options::new(url.clone(), key.clone())).await?;
     let me = client.me().await?;
     let path = login::write(&Login { url: url.to_string(), key })?;
     if args.json {

@@ -27,6 +27,15 @@ pub enum Content {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         packet_bytes: Option<u32>,
     },
+    /// The broker fetches it: the job is `incoming` with the reason `fetching` until the document is on the broker's disk, and `aborted`
+    /// with the reason where it cannot be had.
+    Url {
+        /// `https://` or `http://`, without user and password; the address must be public, or allowed by the broker's configuration.
+        url: String,
+        /// What the document must be.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha256: Option<Sha256Digest>,
+    },
 }
 
 /// `jobs.create`.
@@ -223,7 +232,7 @@ pub struct JobDetail {
     pub history: Vec<Event>,
 }
 
-/// A job named by its id: `jobs.get`, `jobs.cancel`, `jobs.hold`, `jobs.release`, `jobs.resume_upload`, `documents.get`.
+/// A job named by its id: `jobs.get`, `jobs.cancel`, `jobs.hold`, `jobs.release`, `jobs.resume_upload`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

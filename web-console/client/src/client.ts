@@ -44,7 +44,7 @@ const OPEN_WITHIN_MS = 15_000;
 const GOOD_AFTER_MS = 10_000;
 const FIRST_TERMINAL_CODE = 4500;
 
-type Waiter = { resolve(link: Link): void; reject(error: Error): void };
+type Waiter = { resolve(link: Link): void; reject(error: Error): void; patient: boolean };
 
 export class Client {
   readonly #options: ClientOptions;
@@ -110,12 +110,12 @@ export class Client {
     }
   }
 
-  /** Waits for a connection that is signed in. */
-  online(): Promise<Link> {
+  /** Waits for a connection that is signed in; with `patient` also through a refusal, until {@link retry} helps. */
+  online(patient = false): Promise<Link> {
     if (this.#link && this.#status.state === "online") return Promise.resolve(this.#link);
     if (this.#status.state === "closed") return Promise.reject(new ClosedError("the client was closed"));
-    if (this.#status.state === "refused") return Promise.reject(new ClosedError(this.#status.reason));
-    return new Promise((resolve, reject) => this.#waiters.add({ resolve, reject }));
+    if (this.#status.state === "refused" && !patient) return Promise.reject(new ClosedError(this.#status.reason));
+    return new Promise((resolve, reject) => this.#waiters.add({ resolve, reject, patient }));
   }
 
   /** Follows the account's events. One at a time: a later subscription takes the place of an earlier one. */
@@ -252,13 +252,14 @@ export class Client {
 
   #refused(code: number, reason: string): void {
     this.#set({ state: "refused", code, reason });
-    this.#fail(new ClosedError(reason));
+    this.#fail(new ClosedError(reason), (waiter) => !waiter.patient);
   }
 
-  #fail(error: Error): void {
-    const waiters = this.#waiters;
-    this.#waiters = new Set();
-    for (const { reject } of waiters) reject(error);
+  #fail(error: Error, which: (waiter: Waiter) => boolean = () => true): void {
+    for (const waiter of [...this.#waiters].filter(which)) {
+      this.#waiters.delete(waiter);
+      waiter.reject(error);
+    }
   }
 
   #set(status: Status): void {

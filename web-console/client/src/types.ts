@@ -5,15 +5,27 @@
 
 export type Scope = "read" | "submit" | "operate" | "admin";
 
+export type Role = "viewer" | "submitter" | "operator" | "owner";
+
+export type Who =
+  | { type: "key"; id: string; name: string }
+  | { type: "user"; id: string; name: string; role: Role }
+  | { type: "token"; subject: string; issuer: string };
+
+/** Who a connection speaks for. */
 export interface Me {
   account: string;
   account_name: string;
   scope: Scope;
-  /** The name of the API key, where one speaks. */
-  key_name?: string;
-  /** The user, where one is signed in. */
-  user?: string;
-  expires_ms?: number | null;
+  who: Who;
+  expires_ms?: number;
+}
+
+/** Answer to `POST /v1/session` and `GET /v1/session`. */
+export interface SignedIn {
+  me: Me;
+  idle_expires_ms: number;
+  expires_ms: number;
 }
 
 export type AgentStatus = "online" | "silent" | "offline" | "clone" | "revoked";
@@ -94,6 +106,37 @@ export interface Printer {
   name: string;
   queued_jobs: number;
   present: boolean;
+  settings: PrinterSettings;
+}
+
+/** What becomes of jobs that waited while the agent was away. */
+export type OnReturn =
+  | { policy: "print-all" | "newest-only" | "hold" }
+  | { policy: "drop-older-than"; seconds: number };
+
+/** What an account has set for a printer. */
+export interface PrinterSettings {
+  /** Options of jobs that do not say otherwise. */
+  options: JobOptions;
+  on_uncertain: OnUncertain;
+  on_return: OnReturn;
+  /** Bytes that the device is given in a second at most. */
+  pacing_bytes_s?: number;
+  /** Whether new jobs are taken. */
+  accepting: boolean;
+}
+
+/** One session of an agent. */
+export interface AgentSession {
+  epoch: number;
+  began_ms: number;
+  ended_ms: number | null;
+  /** Why it ended: the name of its close code. */
+  end: string | null;
+  live: boolean;
+  observed_endpoint: string;
+  local_endpoint: string | null;
+  version: string;
 }
 
 /** IPP Job Template attributes; what is left out is the printer's default. */
@@ -267,4 +310,124 @@ export interface Problem {
   pointer?: string;
   retry_after_s?: number;
   state?: JobState;
+}
+
+/** What happened to jobs in some time. */
+export interface Counts {
+  accepted: number;
+  bytes: number;
+  completed: number;
+  aborted: number;
+  canceled: number;
+  expired: number;
+  uncertain: number;
+}
+
+/** Answer to `stats.summary`: the last 24 hours. */
+export interface Stats {
+  /** Oldest first; the last is the present hour. */
+  hours: (Counts & { from_ms: number })[];
+  total: Counts;
+  printers: (Counts & { printer: string; name: string })[];
+  needs_a_human: {
+    uncertain_jobs: number;
+    held_jobs: number;
+    stopped_jobs: number;
+    stopped_printers: string[];
+    missing_agents: string[];
+    cloned_agents: string[];
+  };
+}
+
+export interface Webhook {
+  id: string;
+  name: string;
+  url: string;
+  /** Only kinds that begin with one of these; empty means all. */
+  kinds: string[];
+  enabled: boolean;
+  disabled: { at_ms: number; reason: string } | null;
+  /** Every event up to here was taken by the URL, or hidden by the filter. */
+  through: number;
+  behind: number;
+  failures: number;
+  retry_ms: number | null;
+  last: WebhookDelivery | null;
+  created_ms: number;
+}
+
+export interface WebhookSecret {
+  webhook: Webhook;
+  /** Shown once. */
+  secret: string;
+  previous_until_ms?: number;
+}
+
+export interface WebhookDelivery {
+  id: string;
+  message: string;
+  offset: number | null;
+  kind: string;
+  attempt: number;
+  cause: "event" | "test" | "redelivery";
+  at_ms: number;
+  duration_ms: number;
+  taken: boolean;
+  status: number | null;
+  error: string | null;
+  response: string | null;
+}
+
+/** An API key, without its secret. */
+export interface Key {
+  id: string;
+  name: string;
+  scope: Scope;
+  created_ms: number;
+  expires_ms?: number;
+  revoked_ms?: number;
+  /** To the hour. */
+  last_used_ms?: number;
+}
+
+export interface User {
+  id: string;
+  name: string;
+  role: Role;
+  disabled: boolean;
+  has_password: boolean;
+  created_ms: number;
+  last_sign_in_ms?: number;
+}
+
+/** One administrative act. */
+export interface AuditEntry {
+  seq: number;
+  at_ms: number;
+  who: string;
+  who_name: string;
+  address?: string;
+  action: string;
+  target: string;
+  detail: unknown;
+}
+
+/** Bounds of an account; what is left out has none. */
+export interface AccountLimits {
+  requests_per_s?: number;
+  request_burst?: number;
+  connections?: number;
+  jobs_per_day?: number;
+  stored_bytes?: number;
+  keys?: number;
+  users?: number;
+  webhooks?: number;
+}
+
+export interface Limits {
+  /** What holds now. */
+  limits: AccountLimits;
+  broker: AccountLimits;
+  account: AccountLimits;
+  usage: { connections: number; jobs_today: number; stored_bytes: number; keys: number; users: number };
 }

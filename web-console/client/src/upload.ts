@@ -122,7 +122,8 @@ export class Upload {
   async #run(): Promise<Job> {
     for (;;) {
       this.#stopIfCanceled();
-      const link = await this.#client.online();
+      // A session that has ended costs no upload: it goes on once somebody has signed in again.
+      const link = await this.#client.online(true);
       try {
         const channel = await this.#open(link);
         if (!channel) return this.#accepted();

@@ -87,4 +87,4 @@ export class FakeSocket implements SocketLike {
 /** Returned by `answer`: no answer. */
 export const SILENCE = Symbol("silence");
 
-export const ME = { account: "a", account_name: "default", scope: "admin", key_name: "test" };
+export const ME = { account: "a", account_name: "default", scope: "admin", who: { type: "key", id: "k", name: "test" } };

@@ -2,6 +2,7 @@
 
 pub(super) mod agents;
 pub(super) mod audit;
+pub(super) mod documents;
 pub(crate) mod enrolments;
 pub(super) mod events;
 pub(super) mod jobs;
@@ -11,13 +12,16 @@ pub(super) mod me;
 pub(super) mod pairings;
 pub(super) mod printers;
 pub(super) mod session;
+pub(super) mod stats;
 pub(crate) mod users;
+pub(super) mod webhooks;
 
 use inkwire_protocol::app::{Problem, ProblemKind};
 use inkwire_protocol::limits::MAX_NAME_CHARS;
 
+use super::table::Context;
 use crate::limits::{MAX_PAGE_JOBS as MAX_PAGE, PAGE_JOBS as PAGE};
-use crate::store::CommitError;
+use crate::store::{Change, CommitError, Outcome};
 
 /// An unknown and a foreign id answer alike.
 fn not_found(what: &str, id: impl std::fmt::Display) -> Problem {
@@ -41,6 +45,18 @@ pub(crate) fn check_name(name: &str) -> Result<(), Problem> {
     }
     let detail = format!("a name has 1 to {MAX_NAME_CHARS} characters, and no control characters");
     Err(ProblemKind::InvalidParams.because(detail).at("/name"))
+}
+
+/// Commits an administrative change; `id` is what it is about, in the words of an answer.
+async fn commit(
+    context: &Context,
+    changes: Vec<Change>,
+    id: impl std::fmt::Display,
+) -> Result<Vec<Outcome>, Problem> {
+    context.api.store.commit(changes).await.map_err(|error| match error {
+        CommitError::NotFound(what) => not_found(what, id),
+        other => internal_commit(other),
+    })
 }
 
 /// A change that was not stored, as the caller sees it.

@@ -1,12 +1,15 @@
 //! Each change as statements, within its caller's savepoint.
 
 mod agents;
+mod counts;
 mod events;
 mod jobs;
 mod people;
+mod printers;
 mod sessions;
 mod sweep;
 mod users;
+mod webhooks;
 
 use rusqlite::Connection;
 
@@ -71,6 +74,12 @@ pub(super) fn apply(db: &Connection, change: Change, pending: &mut Pending) -> R
         Change::Sweep { documents_before_ms, jobs_before_ms, now_ms, limit } => {
             sweep::sweep(db, documents_before_ms, jobs_before_ms, now_ms, limit)
         }
+        Change::RenameAgent { account, agent, name, at_ms } => {
+            agents::rename(db, account, agent, &name, at_ms, pending)
+        }
+        Change::UpdatePrinter { account, update, at_ms } => {
+            printers::update(db, account, &update, at_ms, pending)
+        }
         Change::UpdateUser { account, user, name, role, disabled } => {
             users::update(db, (account, user), name, role, disabled)
         }
@@ -85,5 +94,14 @@ pub(super) fn apply(db: &Connection, change: Change, pending: &mut Pending) -> R
         Change::RevokeEnrolment { account, enrolment } => people::revoke_enrolment(db, account, enrolment),
         Change::SetLimits { account, limits } => people::set_limits(db, account, &limits),
         Change::Audit(audit) => people::audit(db, &audit),
+        Change::CreateWebhook(row) => webhooks::create(db, &row),
+        Change::UpdateWebhook(row) => webhooks::update(db, &row),
+        Change::DeleteWebhook { account, webhook } => webhooks::delete(db, account, webhook),
+        Change::MoveWebhook(moved) => webhooks::advance(db, &moved, pending),
+        Change::LogDeliveries { webhook, deliveries, at_ms } => {
+            webhooks::log(db, webhook, &deliveries, at_ms)
+        }
+        Change::BeginFetch(row) => webhooks::begin_fetch(db, &row),
+        Change::EndFetch { job } => webhooks::end_fetch(db, job),
     }
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::super::writer::Pending;
 use super::super::{incarnation, map};
 use super::{Fail, agents, events};
+use crate::limits::SESSIONS_KEPT;
 use crate::store::{AgentRow, BeginSession, Begun, NewEvent, Outcome, Started};
 
 /// Applies every rule on a session's beginning, in one change.
@@ -30,10 +31,14 @@ pub(super) fn begin(db: &Connection, begin: &BeginSession, pending: &mut Pending
         }
     }
     let mut log = Vec::new();
-    // Whatever became of the spool: the count was given by this broker, so a larger one is of a later store. A spool that
-    // looks lost to an old store may be the newer one; its outcomes must be heard before anything is sent again.
-    let store_restored = store_was_restored(begin.facts_acked, before.facts_acked);
+    // Whatever became of the spool: the count was given and signed by this broker, so a larger one is of a later store. A spool
+    // that looks lost to an old store may be the newer one; its outcomes must be heard before anything is sent again.
+    let signed = incarnation::signed(db, begin)?;
+    let store_restored = store_was_restored(signed, begin.facts_acked, before.facts_acked);
     let store_epoch = if store_restored {
+        if let Some(receipt) = begin.receipt {
+            incarnation::heard_of(db, receipt.store_epoch())?;
+        }
         let epoch = incarnation::renew(db)?;
         pending.store_epoch = Some(epoch);
         tracing::warn!(agent = %begin.agent, "an agent remembers more than this store: it was restored from a backup");
@@ -46,7 +51,12 @@ pub(super) fn begin(db: &Connection, begin: &BeginSession, pending: &mut Pending
     let now = SpoolMark { spool: begin.spool, ledger_seq: begin.ledger_seq };
     let spool_lost = before.spool_lost || compare_spool(known, now).is_lost();
     let epoch = before.epoch.next();
-    write(db, &before, begin, &instances, epoch, spool_lost)?;
+    let facts_acked = if signed.is_some() { begin.facts_acked } else { 0 };
+    write(db, &before, begin, &instances, (epoch, facts_acked, spool_lost))?;
+    remember(db, &before, begin, epoch)?;
+    // Where the last session was not seen to end, nobody knows how long the agent was away.
+    let last_seen = if before.online { None } else { before.last_seen_ms };
+    let absent_ms = last_seen.map(|at_ms| begin.at_ms.saturating_sub(at_ms));
     log.push(online(begin, epoch));
     if before.observed_endpoint != Some(begin.observed_endpoint) {
         log.push(endpoint_change(db, &before, begin, epoch)?);
@@ -62,9 +72,13 @@ pub(super) fn begin(db: &Connection, begin: &BeginSession, pending: &mut Pending
         // The ledger has not been repeated for this incarnation of the store.
         reconciling: before.reconciled != Some(store_epoch),
         store_restored,
+        unproven: signed.is_none() && begin.facts_acked > before.facts_acked,
+        restored_jobs: incarnation::jobs_before(db, before.account)?,
+        moved: before.observed_endpoint.is_some_and(|endpoint| endpoint != begin.observed_endpoint),
         agent,
         store_epoch,
         spool_lost,
+        absent_ms,
     })))
 }
 
@@ -93,8 +107,7 @@ fn write(
     before: &AgentRow,
     begin: &BeginSession,
     instances: &Instances,
-    epoch: Epoch,
-    spool_lost: bool,
+    (epoch, facts_acked, spool_lost): (Epoch, u64, bool),
 ) -> Result<(), Fail> {
     let instances = map::json(instances)?;
     db.prepare_cached(
@@ -111,7 +124,7 @@ fn write(
         instances,
         begin.spool.uuid(),
         begin.ledger_seq,
-        begin.facts_acked,
+        facts_acked,
         spool_lost,
         begin.hostname,
         begin.os,
@@ -120,6 +133,30 @@ fn write(
         begin.local_endpoint.map(|endpoint| endpoint.to_string()),
         begin.at_ms,
     ])?;
+    Ok(())
+}
+
+/// Keeps the session in the agent's history, which is bounded.
+fn remember(db: &Connection, before: &AgentRow, begin: &BeginSession, epoch: Epoch) -> Result<(), Fail> {
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO agent_sessions
+             (agent, epoch, account, began_ms, observed_endpoint, local_endpoint, version)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute(params![
+        before.id.uuid(),
+        epoch.0,
+        before.account.uuid(),
+        begin.at_ms,
+        begin.observed_endpoint.to_string(),
+        begin.local_endpoint.map(|endpoint| endpoint.to_string()),
+        begin.version,
+    ])?;
+    let oldest = epoch.0.saturating_sub(SESSIONS_KEPT);
+    for table in ["agent_sessions", "endpoint_changes"] {
+        db.prepare_cached(&format!("DELETE FROM {table} WHERE agent = ?1 AND epoch <= ?2"))?
+            .execute(params![before.id.uuid(), oldest])?;
+    }
     Ok(())
 }
 
@@ -159,6 +196,11 @@ pub(super) fn end(
     reason: &str,
     pending: &mut Pending,
 ) -> Result<Outcome, Fail> {
+    db.prepare_cached(
+        "UPDATE agent_sessions SET ended_ms = ?3, end_reason = ?4
+         WHERE agent = ?1 AND epoch = ?2 AND ended_ms IS NULL AND account = ?5",
+    )?
+    .execute(params![agent.uuid(), epoch.0, at_ms, reason, account.uuid()])?;
     let ended = db
         .prepare_cached(
             "UPDATE agents SET online = 0, last_seen_ms = ?4
