@@ -32,8 +32,8 @@ mod webhooks;
 
 pub use app::{Broker, RunError, StartError};
 pub use config::{
-    Config, ConfigError, DEFAULT_LISTEN, OneOrMany, ProxyHeader, RawConfig, RawLimits, RawOutbound, RawProxies,
-    RawRetention, RawTls,
+    Config, ConfigError, DEFAULT_LISTEN, OneOrMany, ProxyHeader, RawConfig, RawLimits, RawOutbound,
+    RawProxies, RawRetention, RawTls,
 };
 
 /// The broker's version, as agents and apps are told it.

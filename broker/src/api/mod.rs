@@ -77,7 +77,17 @@ impl Api {
         closing: CancellationToken,
     ) -> Self {
         let revoked = broadcast::Sender::new(REVOCATIONS);
-        Self { store, jobs, sessions, pairings, feeds, webhooks, underway: rpc::Underway::default(), closing, revoked }
+        Self {
+            store,
+            jobs,
+            sessions,
+            pairings,
+            feeds,
+            webhooks,
+            underway: rpc::Underway::default(),
+            closing,
+            revoked,
+        }
     }
 
     /// Who a request speaks for, by its `Authorization: Bearer`; none where there is no such header.

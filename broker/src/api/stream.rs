@@ -37,9 +37,7 @@ const RETRY_MS: u32 = 2000;
 
 /// What the OpenAPI document says of it.
 pub(super) fn operation() -> Value {
-    let parameter = |name: &str, place: &str, what: &str, schema: Value| {
-        json!({"name": name, "in": place, "required": false, "description": what, "schema": schema})
-    };
+    let parameter = |name: &str, place: &str, what: &str, schema: Value| json!({"name": name, "in": place, "required": false, "description": what, "schema": schema});
     let position = json!({"type": "string", "examples": ["01890a5d-ac96-774b-bcce-b302099a8057:17"]});
     let id = || json!({"type": "string", "format": "uuid"});
     let mut responses = json!({"200": {

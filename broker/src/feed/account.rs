@@ -36,7 +36,14 @@ impl Feed {
         let newest = watch::Sender::new(None);
         let ended = CancellationToken::new();
         let _ends = ended.clone().drop_guard();
-        let feed = Arc::new(Self { store, account, ring: Mutex::default(), newest, stirred: stirred.clone(), _ends });
+        let feed = Arc::new(Self {
+            store,
+            account,
+            ring: Mutex::default(),
+            newest,
+            stirred: stirred.clone(),
+            _ends,
+        });
         let following = follow(Arc::downgrade(&feed), stirred);
         tokio::spawn(async move { ended.run_until_cancelled(following).await });
         feed

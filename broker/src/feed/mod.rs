@@ -110,7 +110,9 @@ async fn stir(
         match woken {
             Ok(account) => accounts.get(&account).and_then(Weak::upgrade).iter().for_each(|feed| feed.stir()),
             // Some were missed: everybody looks.
-            Err(RecvError::Lagged(_)) => accounts.values().filter_map(Weak::upgrade).for_each(|feed| feed.stir()),
+            Err(RecvError::Lagged(_)) => {
+                accounts.values().filter_map(Weak::upgrade).for_each(|feed| feed.stir())
+            }
             Err(RecvError::Closed) => return,
         }
     }

@@ -28,7 +28,9 @@ use crate::documents::{Documents, Source, Upload, Whole};
 use crate::outbound::{Outbound, OutboundError};
 use crate::sessions::counters::Counters;
 use crate::sessions::link::SessionEvent;
-use crate::store::{Change, CommitError, Idempotency, JobRow, NewJob, PrinterRow, ReadError, SharedStore, FetchRow};
+use crate::store::{
+    Change, CommitError, FetchRow, Idempotency, JobRow, NewJob, PrinterRow, ReadError, SharedStore,
+};
 
 /// Commands that may wait for the dispatcher; more wait in their callers.
 const COMMANDS: usize = 1024;
@@ -128,7 +130,7 @@ impl Jobs {
         let bytes = match &document {
             Document::Inline(bytes) => bytes.len() as u64,
             Document::Transfer { layout, .. } => layout.bytes(),
-            Document::Url { url, .. } => self.may_fetch(url).map(|()| 0)?,
+            Document::Url { url, .. } => self.may_fetch(account, url).map(|()| 0)?,
         };
         self.admit(bytes)?;
         let now = now_ms();
@@ -153,10 +155,12 @@ impl Jobs {
     }
 
     /// Whether a URL may be fetched, as far as it can be said without trying.
-    fn may_fetch(&self, url: &str) -> Result<(), Problem> {
-        let refused = |error: OutboundError| ProblemKind::InvalidParams.because(error.to_string()).at("/content/url/url");
+    fn may_fetch(&self, account: AccountId, url: &str) -> Result<(), Problem> {
+        let refused = |error: OutboundError| {
+            ProblemKind::InvalidParams.because(error.to_string()).at("/content/url/url")
+        };
         self.fetching.outbound.check(url).map_err(refused)?;
-        if self.fetching.has_room() {
+        if self.fetching.has_room(account) {
             return Ok(());
         }
         let mut problem = ProblemKind::Busy.because("too many documents wait to be fetched");

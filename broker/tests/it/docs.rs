@@ -15,7 +15,8 @@ fn page() -> String {
 /// The kinds in a text: `quote` stands before and after each.
 fn kinds(text: &str, quote: char) -> BTreeSet<String> {
     let is_kind = |word: &&str| {
-        let parts = word.split_once('.').filter(|(room, _)| ["job", "agent", "printer", "webhook"].contains(room));
+        let parts =
+            word.split_once('.').filter(|(room, _)| ["job", "agent", "printer", "webhook"].contains(room));
         parts.is_some_and(|(_, what)| {
             what.starts_with(|c: char| c.is_ascii_lowercase())
                 && what.chars().all(|c| c.is_ascii_lowercase() || c == '-')
@@ -52,7 +53,10 @@ fn every_kind_that_the_code_logs_is_described_and_no_other() {
     assert!(logged.len() > 25 && logged.contains("job.completed") && logged.contains("agent.clone"));
     let missing: Vec<_> = logged.difference(&described).collect();
     let invented: Vec<_> = described.difference(&logged).collect();
-    assert!(missing.is_empty() && invented.is_empty(), "docs/events.md: not described {missing:?}, not logged {invented:?}");
+    assert!(
+        missing.is_empty() && invented.is_empty(),
+        "docs/events.md: not described {missing:?}, not logged {invented:?}"
+    );
 }
 
 /// The code after `<!-- example: NAME -->`.
@@ -69,7 +73,9 @@ fn the_examples_tell_genuine_requests_from_others() {
     let secret = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
     let body = "{\"type\":\"job.completed\",\"title\":\"\u{1F5A8} \u{e4}\"}";
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
-    let sign = |secret: &str, at, body: &str| Webhook::new(secret).unwrap().sign("evt_1", at, body.as_bytes()).unwrap();
+    let sign = |secret: &str, at, body: &str| {
+        Webhook::new(secret).unwrap().sign("evt_1", at, body.as_bytes()).unwrap()
+    };
     let good = sign(secret, now, body);
     let other = sign("whsec_AAAAAAAA", now, body);
     for (program, name) in [("python3", "verify.py"), ("node", "verify.mjs")] {

@@ -27,7 +27,7 @@ const MANY: u16 = 64;
 
 /// A report after which each of so many printers is another one: `printer.added` for each, and `printer.removed` for those before.
 async fn stir(link: &mut Link, round: usize, printers: u16, words: usize) {
-    let printers = (0..printers).map(|n| printer(n, &format!("{round}-{}", "x".repeat(words)))).collect();
+    let printers = (0..printers).map(|n| printer(n, &format!("{round}-{n}-{}", "x".repeat(words)))).collect();
     let seq = u32::try_from(round).unwrap();
     link.say(&ToBroker::Report(Report { seq, local_endpoint: None, rtt_ms: None, printers: Some(printers) }));
     link.0.flush().await.unwrap();
@@ -169,7 +169,7 @@ async fn who_reads_nothing_is_closed_as_slow_and_resumes() {
     let slow = async {
         for round in 1.. {
             if round < 40 {
-                stir(&mut link, round, MANY, 250).await;
+                stir(&mut link, round, MANY, 240).await;
                 read(&mut other, usize::from(MANY)).await;
             } else {
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -185,7 +185,9 @@ async fn who_reads_nothing_is_closed_as_slow_and_resumes() {
     let mut through = begun["from"].clone();
     let closed = loop {
         match idle.message().await {
-            Ok(message) if message["method"] == "events" => through["offset"] = message["params"]["through"].clone(),
+            Ok(message) if message["method"] == "events" => {
+                through["offset"] = message["params"]["through"].clone()
+            }
             Ok(_) => {}
             Err(closed) => break closed,
         }

@@ -34,7 +34,10 @@ async fn submit(lab: &Lab, key: &str, wish: Value) -> Value {
     let answer = lab.rest(Method::POST, "/v1/jobs", Some(key), wish).await;
     assert_eq!(answer.status, 201, "{}", answer.text);
     let answer = answer.json();
-    assert_eq!((&answer["job"]["state"], &answer["job"]["reason"]["code"]), (&json!("incoming"), &json!("fetching")));
+    assert_eq!(
+        (&answer["job"]["state"], &answer["job"]["reason"]["code"]),
+        (&json!("incoming"), &json!("fetching"))
+    );
     assert!(answer.get("upload").is_none(), "{answer}");
     answer["job"]["id"].clone()
 }
@@ -80,7 +83,8 @@ async fn what_cannot_be_had_ends_the_job_with_the_reason() {
     let shown = arrived(&lab, &key, &job).await;
     assert_eq!((&shown["state"], &shown["reason"]["code"]), (&json!("aborted"), &json!("http-status")));
     assert!(shown["reason"]["detail"].as_str().unwrap().contains("404"), "{shown}");
-    for (say, code) in [(Say::Parts(vec![0; 1 << 21]), "too-large"), (Say::Body(b"other"), "digest-mismatch")] {
+    for (say, code) in [(Say::Parts(vec![0; 1 << 21]), "too-large"), (Say::Body(b"other"), "digest-mismatch")]
+    {
         hook.say([say]);
         let mut wanted = wish(&hook.url("/"));
         wanted["content"]["url"]["sha256"] = json!(Sha256Digest::of(b"label"));
@@ -99,7 +103,11 @@ async fn only_public_addresses_are_fetched_from() {
     let hook = Hook::start().await;
     for url in [hook.url("/"), "https://u:p@shop.example/".into(), "file:///etc/passwd".into()] {
         let answer = lab.rest(Method::POST, "/v1/jobs", Some(&key), wish(&url)).await;
-        assert_eq!((answer.status.as_u16(), answer.json()["pointer"].as_str()), (400, Some("/content/url/url")), "{url}");
+        assert_eq!(
+            (answer.status.as_u16(), answer.json()["pointer"].as_str()),
+            (400, Some("/content/url/url")),
+            "{url}"
+        );
     }
     let job = submit(&lab, &key, wish(&format!("http://localhost:{}/", hook.address.port()))).await;
     let shown = arrived(&lab, &key, &job).await;

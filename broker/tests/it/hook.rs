@@ -57,7 +57,8 @@ impl Hook {
     pub(crate) async fn start() -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let hook = Self { address, received: Arc::new(watch::Sender::new(Vec::new())), script: Arc::default() };
+        let hook =
+            Self { address, received: Arc::new(watch::Sender::new(Vec::new())), script: Arc::default() };
         let serving = hook.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {

@@ -172,7 +172,8 @@ async fn every_event_reaches_a_webhook_although_the_broker_is_killed() {
         assert_eq!(first, &request.body, "the same event is the same message");
     }
     assert!(seen.keys().eq(wanted.keys()), "every event came");
-    let told: BTreeSet<_> = wanted.values().filter_map(|event| event["job"].as_str().map(str::to_owned)).collect();
+    let told: BTreeSet<_> =
+        wanted.values().filter_map(|event| event["job"].as_str().map(str::to_owned)).collect();
     assert!(accepted.is_subset(&told), "every accepted job was told");
     let twice = received.len() - seen.len();
     assert!(twice <= KILLS * 16, "{twice} were sent more than once");

@@ -57,18 +57,25 @@ async fn events_arrive_signed_in_order_and_filtered() {
     }
     let received = hook.wait_for(|all| all.len() >= 60).await;
     let all: Vec<_> = received.iter().filter(|request| request.path == "/all").collect();
-    let offsets: Vec<_> = all.iter().map(|request| request.json()["data"]["offset"].as_u64().unwrap()).collect();
+    let offsets: Vec<_> =
+        all.iter().map(|request| request.json()["data"]["offset"].as_u64().unwrap()).collect();
     assert_eq!(offsets, (3..=42).collect::<Vec<_>>(), "what was before it was made is not sent");
     for request in &all {
         verify(&secret, request);
         let body = request.json();
-        assert_eq!((&body["type"], request.headers["content-type"].to_str().unwrap()), (&body["data"]["kind"], "application/json"));
+        assert_eq!(
+            (&body["type"], request.headers["content-type"].to_str().unwrap()),
+            (&body["data"]["kind"], "application/json")
+        );
         assert!(body["timestamp"].as_str().unwrap().ends_with('Z'));
         assert!(request.id().ends_with(&format!("_{}", body["data"]["offset"])));
     }
     let some: Vec<_> = received.iter().filter(|request| request.path == "/revoked").collect();
     assert!(some.len() == 20 && some.iter().all(|request| request.json()["type"] == "agent.revoked"));
-    assert!(Webhook::new(&secret).unwrap().verify(&some[0].body, &some[0].headers).is_err(), "a secret of its own");
+    assert!(
+        Webhook::new(&secret).unwrap().verify(&some[0].body, &some[0].headers).is_err(),
+        "a secret of its own"
+    );
 
     let webhook = shown(&lab, &key, &id, |webhook| webhook["behind"] == 0).await;
     assert_eq!((&webhook["through"], &webhook["last"]["taken"]), (&json!(42), &json!(true)));
@@ -76,7 +83,10 @@ async fn events_arrive_signed_in_order_and_filtered() {
     let page = lab.get(&format!("/v1/webhooks/{id}/deliveries?limit=30"), &key).await.json();
     let rest = format!("/v1/webhooks/{id}/deliveries?before={}", page["next"].as_str().unwrap());
     let rest = lab.get(&rest, &key).await.json();
-    assert_eq!(page["deliveries"].as_array().unwrap().len() + rest["deliveries"].as_array().unwrap().len(), 40);
+    assert_eq!(
+        page["deliveries"].as_array().unwrap().len() + rest["deliveries"].as_array().unwrap().len(),
+        40
+    );
     assert_eq!((&page["deliveries"][0]["offset"], &rest["deliveries"][9]["offset"]), (&json!(42), &json!(3)));
     assert_eq!(lab.get("/v1/webhooks", &key).await.json()["webhooks"].as_array().unwrap().len(), 2);
     let gone = lab.rest(Method::DELETE, &format!("/v1/webhooks/{only}"), Some(&key), Value::Null).await;
@@ -103,7 +113,8 @@ async fn what_is_not_taken_is_sent_again_with_the_same_name_and_holds_up_nobody_
     assert_eq!(received[0].id(), received[1].id());
     assert_eq!(received[0].body, received[1].body);
     received.iter().for_each(|request| verify(&secret, request));
-    let offsets: Vec<_> = received.iter().map(|request| request.json()["data"]["offset"].as_u64().unwrap()).collect();
+    let offsets: Vec<_> =
+        received.iter().map(|request| request.json()["data"]["offset"].as_u64().unwrap()).collect();
     assert_eq!(offsets, [1, 1, 2]);
     let webhook = shown(&lab, &key, &id, |webhook| webhook["failures"] == 0).await;
     assert_eq!(webhook["enabled"], true);
@@ -126,7 +137,8 @@ async fn who_is_gone_is_disabled_and_goes_on_where_it_was() {
     let answer = lab.rest(Method::PATCH, &path, Some(&key), json!({"enabled": true})).await;
     assert_eq!((answer.status.as_u16(), &answer.json()["disabled"]), (200, &Value::Null));
     let received = hook.wait(5).await;
-    let offsets: Vec<_> = received.iter().map(|request| request.json()["data"]["offset"].as_u64().unwrap()).collect();
+    let offsets: Vec<_> =
+        received.iter().map(|request| request.json()["data"]["offset"].as_u64().unwrap()).collect();
     assert_eq!(offsets[..2], [1, 1], "the event that was not taken comes again");
     assert!(offsets[1..].is_sorted_by(|a, b| a < b) && offsets.ends_with(&[4, 5]), "{offsets:?}");
     assert!(received.iter().all(|request| request.json()["type"].as_str().unwrap().starts_with("agent.")));
@@ -149,16 +161,20 @@ async fn it_is_tested_redelivered_and_its_secret_replaced() {
         lab.rest(Method::POST, &format!("/v1/webhooks/{id}/{what}"), Some(&key), body).await
     };
     let tested = post("test", Value::Null).await.json();
-    assert_eq!((&tested["taken"], &tested["cause"], &tested["status"]), (&json!(true), &json!("test"), &json!(204)));
+    assert_eq!(
+        (&tested["taken"], &tested["cause"], &tested["status"]),
+        (&json!(true), &json!("test"), &json!(204))
+    );
     assert_eq!(hook.received()[0].json()["type"], "webhook.test");
     stir(&lab).await;
     hook.wait(3).await;
+    shown(&lab, &key, &id, |webhook| webhook["behind"] == 0).await;
     let rotated = post("rotate_secret", Value::Null).await.json();
     let new = rotated["secret"].as_str().unwrap();
     assert!(new != secret && rotated["previous_until_ms"].is_u64());
-    shown(&lab, &key, &id, |webhook| webhook["behind"] == 0).await;
     let page = lab.get(&format!("/v1/webhooks/{id}/deliveries"), &key).await.json();
-    let first = page["deliveries"].as_array().unwrap().iter().find(|delivery| delivery["offset"] == 1).unwrap();
+    let first =
+        page["deliveries"].as_array().unwrap().iter().find(|delivery| delivery["offset"] == 1).unwrap();
     let again = post("redeliver", json!({"delivery": first["id"]})).await.json();
     assert_eq!((&again["cause"], &again["message"]), (&json!("redelivery"), &first["message"]));
     let received = hook.received();
@@ -180,7 +196,15 @@ async fn only_public_addresses_are_called_unless_the_operator_allows_more() {
     let lab = Lab::start().await;
     let key = lab.key("admin").await;
     let post = async |body: Value| lab.rest(Method::POST, "/v1/webhooks", Some(&key), body).await;
-    for url in ["http://127.0.0.1/", "https://[::1]/", "http://169.254.169.254/latest/", "http://0x7f.1/", "ftp://a/", "https://u:p@shop.example/", "x"] {
+    for url in [
+        "http://127.0.0.1/",
+        "https://[::1]/",
+        "http://169.254.169.254/latest/",
+        "http://0x7f.1/",
+        "ftp://a/",
+        "https://u:p@shop.example/",
+        "x",
+    ] {
         let answer = post(json!({"url": url})).await;
         assert_eq!((answer.status.as_u16(), answer.json()["pointer"].as_str()), (400, Some("/url")), "{url}");
     }

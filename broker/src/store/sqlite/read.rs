@@ -1,15 +1,21 @@
 //! The queries.
 
 use async_trait::async_trait;
-use inkwire_protocol::app::{AccountLimits, AuditEntry, AuditList, EndpointChange, Enrolment, Event, JobList, Delivery};
-use inkwire_protocol::ids::{AccountId, AgentId, DocumentId, EventOffset, JobId, KeyId, LoginId, PrinterId, Sha256Digest, StoreEpoch,
-    UserId, DeliveryId, WebhookId};
+use inkwire_protocol::app::{
+    AccountLimits, AuditEntry, AuditList, Delivery, EndpointChange, Enrolment, Event, JobList,
+};
+use inkwire_protocol::ids::{
+    AccountId, AgentId, DeliveryId, DocumentId, EventOffset, JobId, KeyId, LoginId, PrinterId, Sha256Digest,
+    StoreEpoch, UserId, WebhookId,
+};
 use rusqlite::{Connection, OptionalExtension as _, Params, Result, Row, params};
 use tokio::sync::broadcast;
 
 use super::{SqliteStore, events, map, read_people as people, webhooks};
-use crate::store::{AccountRow, AgentRow, Change, CommitError, DocumentContent, EventBounds, JobRow, KeyRow, LoginRow,
-    Outcome, PrinterRow, ReadError, Store, UsageRow, UserRow, FetchRow, WebhookRow};
+use crate::store::{
+    AccountRow, AgentRow, Change, CommitError, DocumentContent, EventBounds, FetchRow, JobRow, KeyRow,
+    LoginRow, Outcome, PrinterRow, ReadError, Store, UsageRow, UserRow, WebhookRow,
+};
 
 const PRINTERS: &str = "SELECT p.*, a.name AS agent_name,
     (SELECT count(*) FROM jobs j WHERE j.printer = p.id AND j.ended_ms IS NULL) AS queued
