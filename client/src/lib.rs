@@ -30,6 +30,7 @@ mod error;
 mod events;
 mod limits;
 mod link;
+mod manage;
 mod submit;
 
 pub use client::{ApiKey, Client, Options, new_job};

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::Jobs;
 use super::input::Wish;
 use super::transition::Note;
-use crate::documents::{Intake, UploadError, Whole};
+use crate::documents::{UploadError, Whole};
 use crate::limits::{FETCHES_AT_ONCE, FETCHES_AT_ONCE_EACH, MAX_FETCHES};
 use crate::outbound::{Outbound, OutboundError};
 use crate::store::{Change, FetchRow, JobRow};
@@ -159,11 +159,11 @@ impl Fetching {
     async fn arrive(&self, jobs: &Jobs, job: &JobRow, row: &FetchRow) -> Result<Whole, Failed> {
         let mut fetched = self.outbound.fetch(&row.url, jobs.max_document_bytes).await?;
         jobs.documents.admit(fetched.bytes.unwrap_or(0)).map_err(UploadError::from)?;
-        let mut intake: Intake = jobs.documents.intake(row.account, job.document).await?;
+        let mut intake = jobs.documents.intake(row.account, job.document);
         while let Some(data) = fetched.next().await? {
             intake.write(&data).await?;
         }
-        Ok(intake.finish(row.sha256).await?)
+        Ok(intake.finish_as_file(row.sha256).await?)
     }
 }
 

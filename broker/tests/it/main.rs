@@ -11,6 +11,8 @@
 
 mod api;
 mod app;
+mod attacks;
+mod auth;
 mod device;
 mod dial;
 mod docs;
@@ -19,12 +21,17 @@ mod events;
 mod fan_out;
 mod fetching;
 mod hook;
+mod isolation;
+mod issuers;
 mod jobs;
 mod killed;
 mod lab;
 mod limits;
+mod manage;
+mod metrics;
 mod pairing;
 mod proxies;
 mod session;
 mod stream;
+mod submit;
 mod webhooks;

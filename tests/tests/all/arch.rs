@@ -58,6 +58,7 @@ const BROKER: &[(&str, &[&str])] = &[
             "first_start",
             "jobs",
             "listen",
+            "metrics",
             "outbound",
             "pairing",
             "sessions",
@@ -66,6 +67,8 @@ const BROKER: &[(&str, &[&str])] = &[
         ],
     ),
     ("admin", &["api", "auth", "first_start", "store"]),
+    // Only reads, and nobody stands on it.
+    ("metrics", &["api", "sessions", "store"]),
     ("listen", &["addresses", "api", "auth", "config", "pairing", "sessions"]),
     ("api", &["auth", "documents", "feed", "jobs", "outbound", "pairing", "sessions", "store", "webhooks"]),
     ("pairing", &["addresses", "auth", "store"]),

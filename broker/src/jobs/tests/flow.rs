@@ -111,8 +111,8 @@ async fn every_one_of_many_labels_gets_through_memory_that_holds_only_heads() {
     }
     let states = inkwire_protocol::app::JobList { limit: Some(500), ..Default::default() };
     let jobs = crate::store::Store::jobs(&*desk.house.store, desk.house.account, &states).await.unwrap();
-    assert_eq!(jobs.len(), 200);
-    desk.until(jobs[0].job.id, State::Completed).await;
+    assert_eq!(jobs.rows.len(), 200);
+    desk.until(jobs.rows[0].job.id, State::Completed).await;
 }
 
 #[tokio::test]
@@ -131,6 +131,20 @@ async fn a_refusal_waits_and_a_final_one_ends() {
     desk.refused(&agent, &again, RefuseReason::Format).await;
     let ended = desk.until(job.id, State::Aborted).await;
     assert_eq!(ended.reason.unwrap().code, "document-format-error");
+}
+
+#[tokio::test]
+async fn a_job_waits_for_a_printer_that_its_agent_does_not_find() {
+    let mut desk = Desk::new().await;
+    let mut agent = desk.online(vec![]).await;
+    let job = desk.label(|_| {}).await;
+    let open = agent.open().await;
+    desk.refused(&agent, &open, RefuseReason::NoSuchPrinter).await;
+    let waits = desk.until(job.id, State::Pending).await;
+    assert_eq!(waits.reason.unwrap().code, "printer-gone");
+    assert_eq!(agent.open().await.open.attempt, Attempt(2), "it is offered again");
+    desk.until(job.id, State::Sending).await;
+    assert_eq!(desk.job(job.id).await.reason, None);
 }
 
 #[tokio::test]
