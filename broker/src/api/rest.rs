@@ -22,7 +22,7 @@ use serde_json::{Map, Value};
 
 use super::query::QueryShape;
 use super::table::{self, METHODS, Method, Place, Verb};
-use super::{Api, Asked, console, download, openapi, problem_response, sign_in, upload};
+use super::{Api, Asked, console, download, openapi, problem_response, sign_in, stream, upload};
 use crate::limits::{MAX_REST_BODY_BYTES, REQUEST_WITHIN};
 
 type Shared = State<Arc<Api>>;
@@ -37,7 +37,8 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
         .route("/v1/jobs", post(create_job))
-        .route("/v1/jobs/{job}/document", get(get_document));
+        .route("/v1/jobs/{job}/document", get(get_document))
+        .route(stream::PATH, get(stream::serve));
     for method in METHODS {
         if let Some(place) = method.rest.filter(|place| !place.special) {
             router = router.route(place.path, general(method, place));

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::source::hash_range;
 use super::upload::{self, remove, sync_folder};
-use super::{Intake, Source, Space, StorageFull, Upload, UploadError, Whole};
+use super::{Disk, Intake, Source, Space, StorageFull, Upload, UploadError, Whole};
 use crate::store::DocumentContent;
 
 /// `documents/`; cheap to clone.
@@ -31,15 +31,21 @@ impl Documents {
 
     /// Whether a document of `bytes` may come in.
     pub(crate) fn admit(&self, bytes: u64) -> Result<(), StorageFull> {
-        match rustix::fs::statvfs(&*self.root) {
-            Ok(disk) => {
-                self.space.admits(bytes, disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize)
-            }
+        match self.disk() {
+            Ok(disk) => self.space.admits(bytes, disk.free_bytes, disk.total_bytes),
             Err(error) => {
                 tracing::warn!(%error, "the free space cannot be asked for: documents are refused");
                 Err(StorageFull { free: 0, wanted: self.space.min_free_bytes })
             }
         }
+    }
+
+    /// What is free, and what must stay so.
+    pub(crate) fn disk(&self) -> std::io::Result<Disk> {
+        let disk = rustix::fs::statvfs(&*self.root)?;
+        let total_bytes = disk.f_blocks * disk.f_frsize;
+        let reserved_bytes = self.space.reserved(total_bytes);
+        Ok(Disk { free_bytes: disk.f_bavail * disk.f_frsize, total_bytes, reserved_bytes })
     }
 
     fn path(&self, account: AccountId, document: DocumentId) -> PathBuf {

@@ -29,6 +29,8 @@ pub(crate) struct Intake {
     path: PathBuf,
     gathered: BytesMut,
     file: Option<Growing>,
+    /// There is, or was, a `.part`.
+    began: bool,
     bytes: u64,
 }
 
@@ -51,7 +53,7 @@ pub(crate) enum Came {
 
 impl Intake {
     pub(super) fn new(documents: Documents, id: DocumentId, path: PathBuf) -> Self {
-        Self { documents, id, path, gathered: BytesMut::new(), file: None, bytes: 0 }
+        Self { documents, id, path, gathered: BytesMut::new(), file: None, began: false, bytes: 0 }
     }
 
     /// Bytes that have come.
@@ -91,8 +93,27 @@ impl Intake {
         ))
     }
 
+    /// It is whole and has a name already, whatever its size: checks the digest and gives it that name, durably.
+    pub(crate) async fn finish_as_file(mut self, stated: Option<Sha256Digest>) -> Result<Whole, UploadError> {
+        self.put(true).await?;
+        let digest = self.file.take().map(|growing| growing.hasher.finalize());
+        let digest = digest.ok_or_else(|| UploadError::Disk("the file is gone".into()))?;
+        let actual = Sha256Digest::from_bytes(digest.into());
+        if let Some(stated) = stated.filter(|stated| *stated != actual) {
+            return Err(UploadError::Digest { stated, actual });
+        }
+        let (path, bytes) = (self.path.clone(), self.bytes);
+        blocking(move || {
+            std::fs::rename(path.with_extension("part"), &path)?;
+            sync_folder(&path)?;
+            Ok(Whole { bytes, sha256: actual })
+        })
+        .await
+    }
+
     async fn put(&mut self, last: bool) -> Result<(), UploadError> {
         let growing = self.file.take();
+        self.began = true;
         if growing.as_ref().is_none_or(|growing| growing.synced + SYNC_EVERY_BYTES <= growing.written) {
             self.documents.admit(0)?;
         }
@@ -132,7 +153,8 @@ impl Growing {
             std::fs::create_dir_all(folder)?;
             sync_folder(folder)?;
         }
-        let file = File::options().create_new(true).write(true).open(path.with_extension("part"))?;
+        let file =
+            File::options().create(true).truncate(true).write(true).open(path.with_extension("part"))?;
         Ok(Self { file, hasher: Sha256::new(), written: 0, synced: 0 })
     }
 }
@@ -140,7 +162,7 @@ impl Growing {
 impl Drop for Intake {
     fn drop(&mut self) {
         // Nothing where it was small, or has its final name. On whatever thread this is: one unlink.
-        if self.bytes > INLINE_DOCUMENT_BYTES {
+        if self.began {
             remove(&self.path.with_extension("part"));
         }
     }
@@ -201,6 +223,25 @@ mod tests {
             assert_eq!(documents.whole(account, id).await.unwrap(), Some(whole));
             Intake::discard(&documents, account, &came).await;
             assert!(files(&folder).is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn what_has_a_name_already_becomes_a_file_or_nothing() {
+        let (folder, documents, account) = desk();
+        let id = DocumentId::from_uuid(Uuid::now_v7());
+        let digest = Sha256Digest::of(b"small");
+        for (content, good) in [(&b"other"[..], false), (b"small", true)] {
+            let mut intake = documents.intake(account, id);
+            intake.write(content).await.unwrap();
+            let finished = intake.finish_as_file(Some(digest)).await;
+            if good {
+                assert_eq!(finished.unwrap(), Whole { bytes: 5, sha256: digest });
+                assert_eq!(files(&folder), [id.to_string()]);
+            } else {
+                assert!(matches!(finished, Err(UploadError::Digest { .. })));
+                assert!(files(&folder).is_empty());
+            }
         }
     }
 }

@@ -13,5 +13,5 @@ mod upload;
 pub(crate) use folder::Documents;
 pub(crate) use intake::{Came, Intake};
 pub(crate) use source::{Source, SourceError};
-pub(crate) use space::{Space, StorageFull};
+pub(crate) use space::{Disk, Space, StorageFull};
 pub(crate) use upload::{Upload, UploadError, Whole};

@@ -20,6 +20,11 @@ pub(super) enum Document {
         layout: Layout,
         sha256: Option<Sha256Digest>,
     },
+    /// To be fetched by the broker itself.
+    Url {
+        url: String,
+        sha256: Option<Sha256Digest>,
+    },
     /// In its file, under its final name and synced.
     Stored {
         id: DocumentId,
@@ -29,11 +34,13 @@ pub(super) enum Document {
 }
 
 impl Document {
+    /// Its size; of one that is to be fetched nothing is known yet.
     pub(super) fn bytes(&self) -> u64 {
         match self {
             Self::Inline(bytes) => bytes.len() as u64,
             Self::Transfer { layout, .. } => layout.bytes(),
             Self::Stored { bytes, .. } => *bytes,
+            Self::Url { .. } => 0,
         }
     }
 }
@@ -107,6 +114,8 @@ fn document(content: &Content, max_bytes: u64) -> Result<Document, Problem> {
                 })?;
             Ok(Document::Transfer { layout, sha256: *sha256 })
         }
+        // Where it leads is for the outbound guard to say.
+        Content::Url { url, sha256 } => Ok(Document::Url { url: url.clone(), sha256: *sha256 }),
     }
 }
 
@@ -153,6 +162,7 @@ pub(super) fn fingerprint(
     let mut content = match document {
         Document::Inline(bytes) => Sha256Digest::of(bytes).to_string(),
         Document::Transfer { layout, sha256 } => format!("{} {sha256:?}", layout.bytes()),
+        Document::Url { url, sha256 } => format!("{url} {sha256:?}"),
         Document::Stored { sha256, .. } => sha256.to_string(),
     };
     if let Some(job) = reprint_of {

@@ -144,7 +144,12 @@ fn this_program() -> Result<Command, Failure> {
 pub(super) async fn start_broker(dir: &Path, sent: Arc<Mutex<Sent>>) -> Result<(Process, Ready), Failure> {
     let ready_file = dir.join("ready.json");
     let mut command = this_program()?;
-    command.arg("broker").arg("--data").arg(dir.join("broker")).args(["--listen", "127.0.0.1:0", "--console-listen", "127.0.0.1:0"]);
+    command.arg("broker").arg("--data").arg(dir.join("broker")).args([
+        "--listen",
+        "127.0.0.1:0",
+        "--console-listen",
+        "127.0.0.1:0",
+    ]);
     command.arg("--ready-file").arg(&ready_file);
     command.args(["--log-json", "--log", "info,inkwire_broker::sessions=trace"]);
     let count = move |line: &str| {
