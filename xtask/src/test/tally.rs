@@ -58,7 +58,8 @@ impl Tally {
 
     /// Vitest's summary: `Tests  1 failed | 27 passed | 2 skipped (30)`. An error outside of all tests has failed too.
     pub(crate) fn of_vitest(output: &str) -> Self {
-        let line = |name: &str| output.lines().filter_map(move |line| line.trim_start().strip_prefix(name));
+        let line =
+            |name: &'static str| output.lines().filter_map(move |line| line.trim_start().strip_prefix(name));
         let count = |counts: &str, word: &str| {
             let parts = counts.split(['|', '(']).filter_map(|part| part.trim().split_once(' '));
             parts
