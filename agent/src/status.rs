@@ -164,7 +164,7 @@ mod tests {
             printers: Vec::new(),
         };
         write(dir.path(), &running).unwrap();
-        assert_eq!(read(dir.path()), Some(running.clone()));
+        assert_eq!(read(dir.path()), Some(running));
         std::fs::write(dir.path().join(STATUS_FILE), "{").unwrap();
         assert_eq!(read(dir.path()), None);
     }
