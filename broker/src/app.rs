@@ -152,7 +152,7 @@ impl Broker {
         let pin = tls.pin();
         let url = first_start::public_url(&config, address, pin)?;
         let token = first_start::first_start(&store).await?;
-        let sign_in = token.map(|token| first_start::sign_in_link(&url, &token));
+        let sign_in = token.map(|token| crate::auth::links::sign_in_link(&url, &token));
 
         let admin_socket = data_dir.join("admin.sock");
         let admin_listener = admin::bind(&admin_socket)?;
