@@ -143,7 +143,8 @@ async fn account_create(admin: &Admin, params: Named) -> Answer {
     let row =
         AccountRow { id: AccountId::from_uuid(Uuid::now_v7()), name: params.name, created_ms: now_ms() };
     let answer = json!({ "id": row.id, "name": row.name });
-    commit(admin, vec![Change::CreateAccount(row)]).await?;
+    let audit = admin.audit(row.id, "accounts.create", String::new(), answer.clone());
+    commit(admin, vec![Change::CreateAccount(row), audit]).await?;
     Ok(answer)
 }
 
