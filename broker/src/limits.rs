@@ -188,10 +188,12 @@ pub(crate) const MAX_REDIRECTS: usize = 5;
 pub(crate) const FETCH_PAUSE: Duration = Duration::from_secs(20);
 /// ... and take this long in all: 4 GiB at 10 Mbit/s.
 pub(crate) const FETCH_WITHIN: Duration = Duration::from_secs(3600);
-/// Documents that are fetched at once: each has a connection and a file.
-pub(crate) const FETCHES_AT_ONCE: usize = 8;
-/// Documents that wait to be fetched, with those that are: more are refused as busy.
-pub(crate) const MAX_FETCHES: usize = 1000;
+/// Documents that are fetched at once: each has a connection and a file ...
+pub(crate) const FETCHES_AT_ONCE: usize = 32;
+/// ... and for one account.
+pub(crate) const FETCHES_AT_ONCE_EACH: usize = 4;
+/// Documents of one account that wait to be fetched, with those that are: more are refused as busy.
+pub(crate) const MAX_FETCHES: usize = 500;
 
 /// Webhooks of one account.
 pub(crate) const MAX_WEBHOOKS: usize = 50;

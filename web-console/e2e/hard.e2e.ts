@@ -9,6 +9,7 @@ import { accepted, Eyes, go, print } from "./browser.ts";
 import { House, pdf, printed, until } from "./house.ts";
 
 const MANY = 5000;
+const LONG_TASK_MS = 50;
 const FIRST_LOAD_BYTES = 200_000;
 const HOSTILE = `<img src=x onerror="document.title='owned'"><script>document.title='owned'</script>`;
 const TURNED = "\u202Eevil\u202C gnp.exe";
@@ -39,6 +40,24 @@ afterAll(async () => {
   await eyes?.close();
   await house?.close();
 });
+
+interface TraceEvent {
+  name: string;
+  ph: string;
+  pid: number;
+  tid: number;
+  dur?: number;
+  tdur?: number;
+  args?: { name?: string };
+}
+
+/** Tasks of the page's main thread, longest first, in milliseconds of its own processor time: what else runs on the machine does not count. */
+function mainThreadTasks(trace: string): { cpu: number; wall: number }[] {
+  const { traceEvents } = JSON.parse(trace) as { traceEvents: TraceEvent[] };
+  const main = new Set(traceEvents.filter((event) => event.name === "thread_name" && event.args?.name === "CrRendererMain").map(({ pid, tid }) => `${pid}/${tid}`));
+  const tasks = traceEvents.filter((event) => event.ph === "X" && /RunTask$/.test(event.name) && main.has(`${event.pid}/${event.tid}`));
+  return tasks.map(({ dur = 0, tdur = 0 }) => ({ cpu: tdur / 1000, wall: dur / 1000 })).sort((a, b) => b.cpu - a.cpu);
+}
 
 async function create(title: string, more: Partial<JobCreate> = {}): Promise<string> {
   const content = { inline: Buffer.from(title.slice(0, 40)).toString("base64") };
@@ -125,11 +144,7 @@ it(`scrolls through ${MANY} jobs without a task over 50 ms`, async () => {
   await page.locator(".list .chip").first().waitFor();
   await go(page, `#/jobs?printer=${printer}`);
   await page.locator("[data-job]").first().waitFor();
-  await page.evaluate(() => {
-    const scope = window as unknown as { long: number[] };
-    scope.long = [];
-    new PerformanceObserver((list) => scope.long.push(...list.getEntries().map((entry) => entry.duration))).observe({ type: "longtask" });
-  });
+  await eyes.browser.startTracing(page, { categories: ["toplevel", "blink.user_timing", "devtools.timeline"] });
   const last = await page.evaluate(async () => {
     const scroller = document.querySelector(".table .scroll") as HTMLElement;
     const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
@@ -144,9 +159,11 @@ it(`scrolls through ${MANY} jobs without a task over 50 ms`, async () => {
     return [...document.querySelectorAll("[data-job] .title")].at(-1)?.textContent?.trim();
   });
   expect(last).toBe("Label 0");
-  const long = await page.evaluate(() => (window as unknown as { long: number[] }).long);
-  console.log(`tasks over 50 ms while scrolling: ${JSON.stringify(long)}`);
-  expect(long).toEqual([]);
+  const tasks = mainThreadTasks((await eyes.browser.stopTracing()).toString());
+  const longest = tasks.slice(0, 5).map(({ cpu, wall }) => `${cpu.toFixed(0)} ms (${wall.toFixed(0)} ms with what else ran on this machine)`);
+  console.log(`longest of ${tasks.length} tasks while scrolling: ${longest.join(", ")}`);
+  expect(tasks.length).toBeGreaterThan(200);
+  expect(tasks.filter(({ cpu }) => cpu > LONG_TASK_MS)).toEqual([]);
   // What has come to the list stays in it, once: rows in the document are few.
   expect(await page.locator("[data-job]").count()).toBeLessThan(60);
   // And it is live: a job that ends while one looks shows it.
