@@ -11,9 +11,9 @@ use super::{Admin, people};
 use crate::api::methods::{check_name, enrolments, internal_commit, keys, users};
 use crate::api::table::{Nothing, read};
 use crate::api::{new_key, present};
+use crate::auth::links::{ACCOUNT, new_sign_in, sign_in_link};
 use crate::auth::{Revoked, internal};
 use crate::clock::now_ms;
-use crate::first_start::{ACCOUNT, new_sign_in, sign_in_link};
 use crate::limits::{MAX_ADMIN_LIST, SIGN_IN_LIFETIME};
 use crate::store::{AccountRow, Change, Outcome, UserRow};
 
@@ -143,7 +143,8 @@ async fn account_create(admin: &Admin, params: Named) -> Answer {
     let row =
         AccountRow { id: AccountId::from_uuid(Uuid::now_v7()), name: params.name, created_ms: now_ms() };
     let answer = json!({ "id": row.id, "name": row.name });
-    commit(admin, vec![Change::CreateAccount(row)]).await?;
+    let audit = admin.audit(row.id, "accounts.create", String::new(), answer.clone());
+    commit(admin, vec![Change::CreateAccount(row), audit]).await?;
     Ok(answer)
 }
 

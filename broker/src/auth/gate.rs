@@ -37,7 +37,8 @@ pub(crate) struct Auth {
     /// What the broker allows each account.
     pub(crate) broker_limits: AccountLimits,
     issuers: Issuers,
-    limits: Mutex<HashMap<AccountId, AccountLimits>>,
+    /// What was read of accounts' limits, and how often any were changed: what was read before a change is not kept.
+    limits: Mutex<(u64, HashMap<AccountId, AccountLimits>)>,
     known: Mutex<HashMap<Sha256Digest, (Caller, Instant)>>,
     /// Keys and sign-ins whose use is being written down.
     noting: Mutex<HashSet<Uuid>>,
@@ -259,13 +260,19 @@ impl Auth {
 
     /// What an account may use.
     pub(crate) async fn limits(&self, account: AccountId) -> Result<AccountLimits, Problem> {
-        let cached = self.limits.lock().unwrap_or_else(PoisonError::into_inner).get(&account).copied();
-        if let Some(limits) = cached {
-            return Ok(limits);
-        }
+        let changes = {
+            let cached = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(limits) = cached.1.get(&account) {
+                return Ok(*limits);
+            }
+            cached.0
+        };
         let own = self.store.account_limits(account).await.map_err(internal)?;
         let limits = quotas::effective(&self.broker_limits, &own);
-        self.limits.lock().unwrap_or_else(PoisonError::into_inner).insert(account, limits);
+        let mut cached = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        if cached.0 == changes {
+            cached.1.insert(account, limits);
+        }
         Ok(limits)
     }
 
@@ -295,7 +302,9 @@ impl Auth {
     pub(crate) fn revoke(&self, revoked: Revoked) {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).clear();
         if let Revoked::Limits(account) = revoked {
-            self.limits.lock().unwrap_or_else(PoisonError::into_inner).remove(&account);
+            let mut cached = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+            cached.0 += 1;
+            cached.1.remove(&account);
         }
         if self.revoked.send(revoked).is_err() {
             tracing::debug!(?revoked, "no connection stands on what was revoked");

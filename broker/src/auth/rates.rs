@@ -41,6 +41,9 @@ impl Asker {
     }
 }
 
+/// Full buckets are forgotten at most this often, when there are too many.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
 type Limiter = RateLimiter<NotKeyed, InMemoryState, MonotonicClock, NoOpMiddleware<std::time::Instant>>;
 
 #[derive(Debug)]
@@ -54,7 +57,28 @@ struct Bucket {
 /// All buckets that are not full.
 #[derive(Debug, Default)]
 pub(crate) struct Rates {
-    buckets: Mutex<HashMap<Asker, Bucket>>,
+    buckets: Mutex<Buckets>,
+}
+
+#[derive(Debug, Default)]
+struct Buckets {
+    by: HashMap<Asker, Bucket>,
+    /// When full ones were forgotten last.
+    swept: Option<Instant>,
+}
+
+impl Buckets {
+    /// Whether there is room for this asker, after full buckets were forgotten, which is not done at every request.
+    fn has_room(&mut self, asker: &Asker, now: Instant) -> bool {
+        if self.by.len() < MAX_BUCKETS || self.by.contains_key(asker) {
+            return true;
+        }
+        if self.swept.is_none_or(|at| now.duration_since(at) >= SWEEP_EVERY) {
+            self.by.retain(|_, bucket| bucket.full_at > now);
+            self.swept = Some(now);
+        }
+        self.by.len() < MAX_BUCKETS
+    }
 }
 
 /// What an account's callers may ask; none where there is no bound.
@@ -75,12 +99,16 @@ impl Rates {
         let Some(quota) = quota else { return Ok(()) };
         let now = Instant::now();
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        if buckets.len() >= MAX_BUCKETS {
-            buckets.retain(|_, bucket| bucket.full_at > now);
+        if !buckets.has_room(&asker, now) {
+            // Who holds a key is let in uncounted; strangers wait.
+            return match asker {
+                Asker::Key(_) | Asker::User(_) | Asker::Token(_) => Ok(()),
+                Asker::Address(_) | Asker::Name(_) => Err(busy(SWEEP_EVERY)),
+            };
         }
         let new =
             || Bucket { quota, limiter: RateLimiter::direct_with_clock(quota, MonotonicClock), full_at: now };
-        let bucket = buckets.entry(asker).or_insert_with(new);
+        let bucket = buckets.by.entry(asker).or_insert_with(new);
         if bucket.quota != quota {
             *bucket = new();
         }
@@ -128,6 +156,6 @@ mod tests {
         for n in 0..MAX_BUCKETS + 10 {
             rates.take(Asker::Token(n.to_string()), Some(fast)).unwrap();
         }
-        assert!(rates.buckets.lock().unwrap().len() <= MAX_BUCKETS);
+        assert!(rates.buckets.lock().unwrap().by.len() <= MAX_BUCKETS);
     }
 }
