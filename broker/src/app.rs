@@ -22,18 +22,22 @@ use crate::admin::{self, Admin, AdminError};
 use crate::api::Api;
 use crate::certs::{self, CertificateError, Origin};
 use crate::clock::now_ms;
-use crate::config::Config;
+use crate::config::{Config, Metrics};
 use crate::documents::Documents;
+use crate::feed::Feeds;
 use crate::first_start::{self, FirstStartError};
 use crate::jobs::{Jobs, JobsStart};
 use crate::limits::SESSION_EVENTS;
 use crate::listen::{Kind, Port, Rooms, accept_loop};
+use crate::metrics::{self, Watched};
+use crate::outbound::{Outbound, SystemResolver};
 use crate::pairing::Pairings;
 use crate::sessions::Sessions;
 use crate::sessions::counters::Counters;
 use crate::sessions::link::SessionEvent;
 use crate::sessions::registry::Registry;
 use crate::store::{OpenError, SharedStore, SqliteStore};
+use crate::webhooks::Webhooks;
 
 /// A running broker.
 #[derive(Debug)]
@@ -44,6 +48,7 @@ pub struct Broker {
     pin: Sha256Digest,
     sign_in: Option<String>,
     admin_socket: PathBuf,
+    metrics: Option<SocketAddr>,
     running: JoinHandle<Result<(), RunError>>,
 }
 
@@ -149,6 +154,10 @@ impl Broker {
         let (closing, tracker) = (running.closing.clone(), running.tracker.clone());
         let stop = running.stop.clone();
         let rooms = furnish(&config, store, &mut running.vital, (&closing, &stop), &tracker).await?;
+        let metrics = match config.metrics {
+            Some(metrics) => Some(start_metrics(metrics, &rooms, &mut running.vital, stop.clone()).await?),
+            None => None,
+        };
         running.sessions = Some(rooms.sessions.clone());
         let admin = Admin { api: rooms.api.clone(), url: url.clone(), started_ms: now_ms() };
         running.vital.spawn("admin socket", admin::serve(Arc::new(admin), admin_listener, stop.clone()));
@@ -170,7 +179,7 @@ impl Broker {
             }
             ended
         });
-        Ok(Self { address, url, console: console_at, pin, sign_in, admin_socket, running })
+        Ok(Self { address, url, console: console_at, pin, sign_in, admin_socket, metrics, running })
     }
 
     /// Where it listens (the first address; its port is the real one where 0 was asked for).
@@ -203,6 +212,11 @@ impl Broker {
         &self.admin_socket
     }
 
+    /// Where `GET /metrics` is answered, if it is.
+    pub fn metrics(&self) -> Option<SocketAddr> {
+        self.metrics
+    }
+
     /// Waits until it has stopped: well, because it was asked to, or with the reason.
     pub async fn stopped(self) -> Result<(), RunError> {
         self.running.await.unwrap_or(Err(RunError::Ended("supervisor")))
@@ -219,7 +233,8 @@ async fn furnish(
 ) -> Result<Rooms, StartError> {
     let (events, events_for_jobs) = mpsc::channel(SESSION_EVENTS);
     let counters = Arc::new(Counters::default());
-    let start = (store.clone(), counters.clone(), stop.clone());
+    let outbound = Arc::new(Outbound::new(config.outbound.clone(), Arc::new(SystemResolver)));
+    let start = (store.clone(), counters.clone(), outbound.clone(), stop.clone());
     let jobs = start_jobs(config, start, events_for_jobs, vital).await?;
     let sessions = Arc::new(Sessions {
         store: store.clone(),
@@ -231,7 +246,12 @@ async fn furnish(
         closing: closing.clone(),
     });
     let pairings = Arc::new(Pairings::new(store.clone()));
-    let api = Arc::new(Api::new(store, jobs, sessions.clone(), pairings.clone(), closing.clone()));
+    let feeds = Arc::new(Feeds::new(store.clone()));
+    let webhooks = Arc::new(Webhooks::new(store.clone(), feeds.clone(), outbound, stop.clone()));
+    webhooks.start().await.map_err(|error| StartError::Store(error.to_string()))?;
+    vital.spawn("webhooks", webhooks.clone().watch());
+    let following = (feeds, webhooks);
+    let api = Arc::new(Api::new(store, jobs, sessions.clone(), pairings.clone(), following, closing.clone()));
     Ok(Rooms { api, pairings, sessions })
 }
 
@@ -245,6 +265,20 @@ async fn bind(addresses: &[SocketAddr]) -> Result<Vec<(SocketAddr, TcpListener)>
     Ok(listeners)
 }
 
+/// Listens for whoever scrapes.
+async fn start_metrics(
+    config: Metrics,
+    rooms: &Rooms,
+    vital: &mut Vital,
+    stop: CancellationToken,
+) -> Result<SocketAddr, StartError> {
+    let (address, listener) = bind(&[config.listen]).await?.pop().ok_or(StartError::Interrupted)?;
+    let watched = Arc::new(Watched { api: rooms.api.clone() });
+    vital.spawn("metrics", metrics::serve(watched, listener, config.allow, stop));
+    tracing::info!(%address, "metrics are answered");
+    Ok(address)
+}
+
 /// Runs what blocks away from the tasks.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, StartError> {
     tokio::task::spawn_blocking(work).await.map_err(|_| StartError::Interrupted)
@@ -252,7 +286,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 
 async fn start_jobs(
     config: &Config,
-    (store, counters, stop): (SharedStore, Arc<Counters>, CancellationToken),
+    (store, counters, outbound, stop): (SharedStore, Arc<Counters>, Arc<Outbound>, CancellationToken),
     events: mpsc::Receiver<SessionEvent>,
     vital: &mut Vital,
 ) -> Result<Jobs, StartError> {
@@ -267,6 +301,7 @@ async fn start_jobs(
         store,
         documents,
         counters,
+        outbound,
         max_document_bytes: config.limits.max_document_bytes,
         keep_documents: config.retention.documents,
         keep_jobs: config.retention.jobs,

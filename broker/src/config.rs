@@ -16,9 +16,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use self::raw::{OneOrMany, ProxyHeader, RawConfig, RawLimits, RawProxies, RawRetention, RawTls};
+pub use self::raw::{
+    OneOrMany, ProxyHeader, RawConfig, RawLimits, RawMetrics, RawOutbound, RawProxies, RawRetention, RawTls,
+};
 use crate::documents::Space;
 use crate::limits;
+use crate::outbound::OutboundRules;
 use inkwire_protocol::limits as wire;
 use ipnet::IpNet;
 
@@ -37,6 +40,8 @@ pub struct Config {
     pub(crate) proxies: Proxies,
     pub(crate) limits: Limits,
     pub(crate) retention: Retention,
+    pub(crate) metrics: Option<Metrics>,
+    pub(crate) outbound: OutboundRules,
     pub(crate) report_interval: Duration,
 }
 
@@ -58,6 +63,13 @@ impl Proxies {
         let peer = peer.to_canonical();
         self.trusted.iter().any(|net| net.contains(&peer))
     }
+}
+
+/// Checked `[metrics]`.
+#[derive(Debug, Clone)]
+pub(crate) struct Metrics {
+    pub(crate) listen: SocketAddr,
+    pub(crate) allow: Vec<IpNet>,
 }
 
 /// Checked `[limits]`.
@@ -97,8 +109,16 @@ pub enum ConfigError {
     #[error("`public_url`: `{0}` must be `https://host` or `https://host:port`")]
     PublicUrl(String),
     /// Not a network.
-    #[error("`proxies.trusted`: `{0}` is neither an address nor a network such as `10.0.0.0/8`")]
-    Network(String),
+    #[error("`{key}`: `{text}` is neither an address nor a network such as `10.0.0.0/8`")]
+    Network {
+        /// The key.
+        key: &'static str,
+        /// What was written.
+        text: String,
+    },
+    /// Not an address.
+    #[error("`metrics.listen`: `{0}` is not an address with a port, such as `127.0.0.1:9464`")]
+    MetricsListen(String),
     /// A number that cannot be.
     #[error("`{key}` is {value}; it must be {range}")]
     Range {
@@ -133,6 +153,8 @@ impl TryFrom<RawConfig> for Config {
                 documents: Duration::from_secs(raw.retention.documents_s.unwrap_or(DEFAULT_DOCUMENTS_S)),
                 jobs: Duration::from_secs(raw.retention.jobs_s.unwrap_or(DEFAULT_JOBS_S)),
             },
+            metrics: raw.metrics.map(check_metrics).transpose()?,
+            outbound: check_outbound(raw.outbound)?,
             report_interval: check_interval(raw.report_interval_ms)?,
         })
     }
@@ -168,12 +190,27 @@ fn check_public_url(text: String) -> Result<String, ConfigError> {
 }
 
 fn check_proxies(raw: RawProxies) -> Result<Proxies, ConfigError> {
+    Ok(Proxies { trusted: check_networks("proxies.trusted", raw.trusted)?, header: Some(raw.header) })
+}
+
+fn check_networks(key: &'static str, texts: Vec<String>) -> Result<Vec<IpNet>, ConfigError> {
     let network = |text: String| {
         let single = || text.parse::<IpAddr>().map(IpNet::from);
-        text.parse::<IpNet>().or_else(|_| single()).map_err(|_| ConfigError::Network(text.clone()))
+        text.parse::<IpNet>().or_else(|_| single()).map_err(|_| ConfigError::Network { key, text })
     };
-    let trusted = raw.trusted.into_iter().map(network).collect::<Result<_, _>>()?;
-    Ok(Proxies { trusted, header: Some(raw.header) })
+    texts.into_iter().map(network).collect()
+}
+
+fn check_metrics(raw: RawMetrics) -> Result<Metrics, ConfigError> {
+    let listen = raw.listen.parse().map_err(|_| ConfigError::MetricsListen(raw.listen))?;
+    Ok(Metrics { listen, allow: check_networks("metrics.allow", raw.allow)? })
+}
+
+fn check_outbound(raw: RawOutbound) -> Result<OutboundRules, ConfigError> {
+    if raw.ports.contains(&0) {
+        return Err(ConfigError::Range { key: "outbound.ports", value: 0, range: "1 to 65535" });
+    }
+    Ok(OutboundRules { allow: check_networks("outbound.allow", raw.allow)?, ports: raw.ports, ca: raw.ca })
 }
 
 fn check_limits(raw: &RawLimits) -> Result<Limits, ConfigError> {
@@ -242,6 +279,10 @@ mod tests {
             ("data_dir = '/d'\nreport_interval_ms = 60000", "report_interval_ms"),
             ("data_dir = '/d'\n[limits]\nmax_connections = 0", "max_connections"),
             ("data_dir = '/d'\n[proxies]\ntrusted = ['ten']\nheader = 'proxy-v2'", "ten"),
+            ("data_dir = '/d'\n[metrics]\nlisten = 'here'", "metrics.listen"),
+            ("data_dir = '/d'\n[metrics]\nlisten = '127.0.0.1:1'\nallow = ['all']", "metrics.allow"),
+            ("data_dir = '/d'\n[outbound]\nallow = ['intranet']", "`outbound.allow`: `intranet`"),
+            ("data_dir = '/d'\n[outbound]\nports = [0]", "outbound.ports"),
             ("data_dir = '/d'\ncolour = 1", "colour"),
         ] {
             let error = read(text).unwrap_err();

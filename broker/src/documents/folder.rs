@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::source::hash_range;
 use super::upload::{self, remove, sync_folder};
-use super::{Intake, Source, Space, StorageFull, Upload, UploadError, Whole};
+use super::{Arrival, Disk, Intake, Source, Space, StorageFull, Upload, UploadError, Whole};
 use crate::store::DocumentContent;
 
 /// `documents/`; cheap to clone.
@@ -31,15 +31,21 @@ impl Documents {
 
     /// Whether a document of `bytes` may come in.
     pub(crate) fn admit(&self, bytes: u64) -> Result<(), StorageFull> {
-        match rustix::fs::statvfs(&*self.root) {
-            Ok(disk) => {
-                self.space.admits(bytes, disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize)
-            }
+        match self.disk() {
+            Ok(disk) => self.space.admits(bytes, disk.free_bytes, disk.total_bytes),
             Err(error) => {
                 tracing::warn!(%error, "the free space cannot be asked for: documents are refused");
                 Err(StorageFull { free: 0, wanted: self.space.min_free_bytes })
             }
         }
+    }
+
+    /// What is free, and what must stay so.
+    pub(crate) fn disk(&self) -> std::io::Result<Disk> {
+        let disk = rustix::fs::statvfs(&*self.root)?;
+        let total_bytes = disk.f_blocks * disk.f_frsize;
+        let reserved_bytes = self.space.reserved(total_bytes);
+        Ok(Disk { free_bytes: disk.f_bavail * disk.f_frsize, total_bytes, reserved_bytes })
     }
 
     fn path(&self, account: AccountId, document: DocumentId) -> PathBuf {
@@ -68,9 +74,9 @@ impl Documents {
         .await
     }
 
-    /// A document that will come in one piece.
-    pub(crate) fn intake(&self, account: AccountId, document: DocumentId) -> Intake {
-        Intake::new(self.clone(), document, self.path(account, document))
+    /// A document that an HTTP request brings.
+    pub(crate) fn arrival(&self, account: AccountId, document: DocumentId) -> Arrival {
+        Arrival::new(self.clone(), document, self.path(account, document))
     }
 
     /// Gives the file of a document the name of another one too, durably: each goes when it is removed. False where there is no such file
@@ -98,6 +104,15 @@ impl Documents {
     ) -> Option<std::time::SystemTime> {
         let part = self.path(account, document).with_extension("part");
         tokio::fs::metadata(part).await.and_then(|found| found.modified()).ok()
+    }
+
+    /// Begins a document whose size is known only at its end.
+    pub(crate) async fn intake(
+        &self,
+        account: AccountId,
+        document: DocumentId,
+    ) -> Result<Intake, UploadError> {
+        Intake::begin(self.clone(), self.path(account, document)).await
     }
 
     /// Ends an upload: every packet has come. An upload that was finished before a crash is found under its final name.

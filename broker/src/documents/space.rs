@@ -15,6 +15,17 @@ impl Default for Space {
     }
 }
 
+/// The file system of the documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Disk {
+    /// Bytes that the broker may still write.
+    pub(crate) free_bytes: u64,
+    /// Its size.
+    pub(crate) total_bytes: u64,
+    /// Bytes that documents must leave free.
+    pub(crate) reserved_bytes: u64,
+}
+
 /// The disk is too full for another document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{free} bytes are free for documents where {wanted} must stay free; remove old jobs or add space")]
@@ -26,10 +37,15 @@ pub(crate) struct StorageFull {
 }
 
 impl Space {
+    /// Bytes that must stay free on a file system of this size.
+    pub(crate) const fn reserved(self, total: u64) -> u64 {
+        let percent = total / 100 * self.min_free_percent as u64;
+        if self.min_free_bytes > percent { self.min_free_bytes } else { percent }
+    }
+
     /// Whether a document of `bytes` may come in while `free` of `total` bytes are free.
     pub(crate) const fn admits(self, bytes: u64, free: u64, total: u64) -> Result<(), StorageFull> {
-        let percent = total / 100 * self.min_free_percent as u64;
-        let wanted = if self.min_free_bytes > percent { self.min_free_bytes } else { percent };
+        let wanted = self.reserved(total);
         let after = free.saturating_sub(bytes);
         if after < wanted { Err(StorageFull { free: after, wanted }) } else { Ok(()) }
     }

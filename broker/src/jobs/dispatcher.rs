@@ -180,6 +180,7 @@ impl Dispatcher {
 
     /// A job was made: it may be sent at once.
     fn made(&mut self, row: JobRow, source: Option<Arc<Source>>) {
+        self.views.counts.entered(row.job.state);
         let expires_ms = row.job.expires_ms;
         self.next_expiry_ms = Some(self.next_expiry_ms.map_or(expires_ms, |next| next.min(expires_ms)));
         if row.job.state == State::Pending {

@@ -17,6 +17,9 @@ impl Dispatcher {
     pub(super) fn follow(&mut self, before: &JobRow, after: &JobRow) {
         let (was, job) = (&before.job, &after.job);
         let (id, agent, attempt) = (job.id, job.agent, job.attempt);
+        if was.state != job.state || was.attempt != job.attempt {
+            self.views.counts.entered(job.state);
+        }
         if let Some(line) = self.line(agent, job.printer) {
             line.note(after);
             let moves = job.state != State::Pending || job.priority != was.priority;

@@ -13,7 +13,9 @@ use inkwire_protocol::transfer::Layout;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::counts::JobCounts;
 use super::dispatcher::Dispatcher;
+use super::fetching::Fetching;
 use super::input::{Command, Input, Wish};
 use super::making::{Making, job_of, new_job};
 use super::problems::{draining, internal, upload_problem};
@@ -22,10 +24,13 @@ use super::submission::{self, Document};
 use super::transition::Note;
 use super::views::Views;
 use crate::clock::now_ms;
-use crate::documents::{Documents, Source, Upload, Whole};
+use crate::documents::{Disk, Documents, Source, Upload, Whole};
+use crate::outbound::{Outbound, OutboundError};
 use crate::sessions::counters::Counters;
 use crate::sessions::link::SessionEvent;
-use crate::store::{Change, CommitError, DocumentContent, JobRow, PrinterRow, ReadError, SharedStore};
+use crate::store::{
+    Change, CommitError, Depth, DocumentContent, FetchRow, JobRow, PrinterRow, ReadError, SharedStore,
+};
 
 /// Commands that may wait for the dispatcher; more wait in their callers.
 const COMMANDS: usize = 1024;
@@ -38,6 +43,7 @@ pub(crate) struct Jobs {
     pub(super) store: SharedStore,
     pub(super) documents: Documents,
     pub(super) max_document_bytes: u64,
+    fetching: Fetching,
     commands: mpsc::Sender<Command>,
     views: Arc<Views>,
     progress: broadcast::Sender<(AccountId, JobProgress)>,
@@ -50,6 +56,8 @@ pub(crate) struct JobsStart {
     pub(crate) documents: Documents,
     /// What agents say wrong is counted here.
     pub(crate) counters: Arc<Counters>,
+    /// Documents that apps name by a URL are fetched by it.
+    pub(crate) outbound: Arc<Outbound>,
     pub(crate) max_document_bytes: u64,
     /// How long documents and jobs are kept after they have ended.
     pub(crate) keep_documents: Duration,
@@ -80,8 +88,10 @@ impl Jobs {
         start: JobsStart,
         events: mpsc::Receiver<SessionEvent>,
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), ReadError> {
-        let JobsStart { store, documents, counters, max_document_bytes, keep_documents, keep_jobs, stop } =
-            start;
+        let JobsStart { store, documents, counters, outbound, max_document_bytes, .. } = start;
+        let (keep_documents, keep_jobs, stop) = (start.keep_documents, start.keep_jobs, start.stop);
+        let fetching = Fetching::new(outbound, stop.clone());
+        let fetches = store.fetches().await?;
         let known = store.document_files().await?.into_iter().collect();
         let folder = documents.clone();
         let swept = tokio::task::spawn_blocking(move || folder.sweep(&known)).await;
@@ -113,7 +123,10 @@ impl Jobs {
         let running = async move {
             tokio::join!(dispatcher.run(queue, events, stop), sweeping);
         };
-        Ok((Self { store, documents, max_document_bytes, commands, views, progress }, running))
+        let jobs = Self { store, documents, max_document_bytes, fetching, commands, views, progress };
+        // They were cut off by the end of the process before.
+        fetches.into_iter().for_each(|fetch| jobs.fetching.begin(jobs.clone(), fetch));
+        Ok((jobs, running))
     }
 
     /// Checks a request, stores document and job, and answers after the commit (I1). A document of its own transfer makes an
@@ -121,33 +134,60 @@ impl Jobs {
     pub(crate) async fn create(&self, account: AccountId, request: JobCreate) -> Result<Created, Problem> {
         let document = submission::check(&request, self.max_document_bytes)?;
         let printer = self.printer(account, &request.printer).await?;
+        if let Document::Url { url, .. } = &document {
+            self.may_fetch(url)?;
+        }
         self.admit(document.bytes())?;
         let making =
             Making { account, document: &document, printer: &printer, reprint_of: None, now: now_ms() };
         self.make(making, request).await
     }
 
+    /// Whether a URL may be fetched, as far as it can be said without trying.
+    fn may_fetch(&self, url: &str) -> Result<(), Problem> {
+        let refused = |error: OutboundError| {
+            ProblemKind::InvalidParams.because(error.to_string()).at("/content/url/url")
+        };
+        self.fetching.outbound.check(url).map_err(refused)?;
+        if self.fetching.has_room() {
+            return Ok(());
+        }
+        let mut problem = ProblemKind::Busy.because("too many documents wait to be fetched");
+        problem.retry_after_s = Some(30);
+        Err(problem)
+    }
+
     /// Commits a new job and tells the dispatcher.
     pub(super) async fn make(&self, making: Making<'_>, request: JobCreate) -> Result<Created, Problem> {
         let new = new_job(request, making)?;
-        let source = match making.document {
-            Document::Inline(bytes) => Some(Arc::new(Source::Inline(bytes.clone()))),
+        let account = making.account;
+        let (source, fetch) = match making.document {
+            Document::Inline(bytes) => (Some(Arc::new(Source::Inline(bytes.clone()))), None),
             Document::Stored { id, bytes, sha256 } => {
-                self.documents.source(making.account, *id, DocumentContent::File, *bytes, *sha256)
+                (self.documents.source(account, *id, DocumentContent::File, *bytes, *sha256), None)
             }
-            Document::Transfer { .. } => None,
+            Document::Transfer { .. } => (None, None),
+            Document::Url { url, sha256 } => {
+                let (job, url, sha256) = (new.row.job.id, url.clone(), *sha256);
+                (None, Some(FetchRow { job, account, url, sha256 }))
+            }
         };
-        match self.store.commit(vec![Change::CreateJob(Box::new(new))]).await {
+        let mut changes = vec![Change::CreateJob(Box::new(new))];
+        changes.extend(fetch.clone().map(Change::BeginFetch));
+        match self.store.commit(changes).await {
             Ok(outcomes) => {
                 let row = job_of(outcomes)?;
-                let wants_document = row.job.state == State::Incoming;
+                let wants_document = wants_upload(&row);
                 let made = Command::Made { row: Box::new(row.clone()), source };
                 self.commands.send(made).await.map_err(|_| draining())?;
+                if let Some(fetch) = fetch {
+                    self.fetching.begin(self.clone(), fetch);
+                }
                 let answer = JobCreated { job: self.present(row), duplicate: false, upload: None };
                 Ok(Created { answer, wants_document })
             }
             Err(CommitError::Duplicate(row)) => {
-                let wants_document = row.job.state == State::Incoming;
+                let wants_document = wants_upload(&row);
                 let answer = JobCreated { job: self.present(*row), duplicate: true, upload: None };
                 Ok(Created { answer, wants_document })
             }
@@ -171,6 +211,12 @@ impl Jobs {
     /// Takes up the upload of an `incoming` job again. An earlier connection's upload must have been dropped.
     pub(crate) async fn resume_upload(&self, account: AccountId, job: JobId) -> Result<Upload, Problem> {
         let mut row = self.row(account, job).await?;
+        if row.job.state == State::Incoming && !wants_upload(&row) {
+            let detail = format!("the broker fetches the document of job {} itself", row.job.number);
+            let mut problem = ProblemKind::Conflict.because(detail);
+            problem.state = Some(row.job.state);
+            return Err(problem);
+        }
         if row.job.state == State::Incoming {
             // Its finish was cut off between file and commit.
             let whole =
@@ -215,7 +261,7 @@ impl Jobs {
         self.accept(&row, whole).await
     }
 
-    async fn accept(&self, row: &JobRow, whole: Whole) -> Result<Job, Problem> {
+    pub(super) async fn accept(&self, row: &JobRow, whole: Whole) -> Result<Job, Problem> {
         let store = Change::StoreDocument {
             document: row.document,
             bytes: whole.bytes,
@@ -288,6 +334,21 @@ impl Jobs {
         self.views.present(row)
     }
 
+    /// How often jobs moved (metrics).
+    pub(crate) fn counts(&self) -> &JobCounts {
+        &self.views.counts
+    }
+
+    /// How many commands wait for the dispatcher (metrics).
+    pub(crate) fn queue(&self) -> Depth {
+        Depth::of(&self.commands)
+    }
+
+    /// What is free where documents are kept (metrics).
+    pub(crate) fn disk(&self) -> std::io::Result<Disk> {
+        self.documents.disk()
+    }
+
     /// Progress of all transfers; lags drop the oldest.
     pub(crate) fn progress(&self) -> broadcast::Receiver<(AccountId, JobProgress)> {
         self.progress.subscribe()
@@ -298,7 +359,7 @@ impl Jobs {
         self.ask(account, job, wish).await
     }
 
-    async fn ask(&self, account: AccountId, job: JobId, wish: Wish) -> Result<Job, Problem> {
+    pub(super) async fn ask(&self, account: AccountId, job: JobId, wish: Wish) -> Result<Job, Problem> {
         let (reply, answer) = oneshot::channel();
         let input = Box::new(Input { wish, reply: Some(reply) });
         self.commands.send(Command::Ask { account, job, input }).await.map_err(|_| draining())?;
@@ -334,4 +395,9 @@ impl Jobs {
             problem
         })
     }
+}
+
+/// Whether an app is to send the job's document. One that the broker fetches has no packets.
+fn wants_upload(row: &JobRow) -> bool {
+    row.job.state == State::Incoming && row.packet_bytes > 0
 }

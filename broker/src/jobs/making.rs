@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::options;
 use super::submission::{self, Document};
-use super::transition::event;
+use super::transition::{event, reason};
 use crate::store::{Idempotency, JobRow, NewDocument, NewJob, Outcome, PrinterRow};
 
 /// What a job is made of, beside what was asked for.
@@ -58,9 +58,10 @@ pub(super) fn new_job(request: JobCreate, making: Making<'_>) -> Result<NewJob, 
             (layout.bytes(), *sha256, layout.packet_bytes(), NewDocument::Upload)
         }
         Document::Stored { bytes, sha256, .. } => (*bytes, Some(*sha256), 0, NewDocument::File),
+        Document::Url { sha256, .. } => (0, *sha256, 0, NewDocument::Upload),
     };
     let (state, accepted_ms) = match (document, request.hold) {
-        (Document::Transfer { .. }, _) => (State::Incoming, None),
+        (Document::Transfer { .. } | Document::Url { .. }, _) => (State::Incoming, None),
         (Document::Inline(_) | Document::Stored { .. }, true) => (State::Held, Some(now)),
         (Document::Inline(_) | Document::Stored { .. }, false) => (State::Pending, Some(now)),
     };
@@ -76,7 +77,8 @@ pub(super) fn new_job(request: JobCreate, making: Making<'_>) -> Result<NewJob, 
         bytes,
         sha256,
         state,
-        reason: None,
+        reason: matches!(document, Document::Url { .. })
+            .then(|| reason("fetching", "the broker fetches the document")),
         witness: None,
         attempt: Attempt(0),
         may_print: false,
@@ -99,7 +101,9 @@ pub(super) fn new_job(request: JobCreate, making: Making<'_>) -> Result<NewJob, 
     };
     let document = match document {
         Document::Stored { id, .. } => *id,
-        Document::Inline(_) | Document::Transfer { .. } => DocumentId::from_uuid(Uuid::now_v7()),
+        Document::Inline(_) | Document::Transfer { .. } | Document::Url { .. } => {
+            DocumentId::from_uuid(Uuid::now_v7())
+        }
     };
     let row =
         JobRow { account, job, document, packet_bytes, hold: request.hold, last_fact: None, corrupt: 0 };

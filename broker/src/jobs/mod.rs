@@ -8,8 +8,10 @@
 
 mod again;
 mod agents;
+mod counts;
 mod dispatcher;
 mod done;
+mod fetching;
 mod follow;
 mod handle;
 mod input;

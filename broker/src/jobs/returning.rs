@@ -236,9 +236,11 @@ impl Dispatcher {
     fn tell_resumed(&mut self, row: &JobRow, next_seq: u32) {
         let Some(live) = self.agents.get(&row.job.agent) else { return };
         let tally = self.tallies.get(&row.job.id).filter(|tally| tally.attempt == row.job.attempt);
+        let again = tally.map_or(0, |tally| tally.again_from(next_seq));
+        self.views.counts.sent_twice(again);
         let data = json!({
             "next_seq": next_seq,
-            "sent_twice": tally.map_or(0, |tally| tally.again_from(next_seq)),
+            "sent_twice": again,
             "endpoint": live.observed,
             "epoch": live.epoch,
         });

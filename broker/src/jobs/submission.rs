@@ -20,6 +20,10 @@ pub(super) enum Document {
         layout: Layout,
         sha256: Option<Sha256Digest>,
     },
+    Url {
+        url: String,
+        sha256: Option<Sha256Digest>,
+    },
     /// In its file, under its final name and synced.
     Stored {
         id: DocumentId,
@@ -34,6 +38,8 @@ impl Document {
             Self::Inline(bytes) => bytes.len() as u64,
             Self::Transfer { layout, .. } => layout.bytes(),
             Self::Stored { bytes, .. } => *bytes,
+            // Nobody knows yet.
+            Self::Url { .. } => 0,
         }
     }
 }
@@ -107,6 +113,8 @@ fn document(content: &Content, max_bytes: u64) -> Result<Document, Problem> {
                 })?;
             Ok(Document::Transfer { layout, sha256: *sha256 })
         }
+        // Where it leads is for the outbound guard to say.
+        Content::Url { url, sha256 } => Ok(Document::Url { url: url.clone(), sha256: *sha256 }),
     }
 }
 
@@ -154,6 +162,7 @@ pub(super) fn fingerprint(
         Document::Inline(bytes) => Sha256Digest::of(bytes).to_string(),
         Document::Transfer { layout, sha256 } => format!("{} {sha256:?}", layout.bytes()),
         Document::Stored { sha256, .. } => sha256.to_string(),
+        Document::Url { url, sha256 } => format!("{url} {sha256:?}"),
     };
     if let Some(job) = reprint_of {
         content.push_str(&format!(" again {job}"));

@@ -8,12 +8,15 @@ use inkwire_protocol::ids::{AgentId, Attempt, JobId, PrinterId};
 use inkwire_protocol::job::State;
 use inkwire_protocol::printer::PrinterState;
 
+use super::counts::JobCounts;
 use super::transition::reason;
 use crate::store::JobRow;
 
 /// What is shared.
 #[derive(Debug, Default)]
 pub(super) struct Views {
+    /// Written by the dispatcher, read by the metrics.
+    pub(super) counts: JobCounts,
     inner: RwLock<Inner>,
 }
 

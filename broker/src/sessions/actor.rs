@@ -74,6 +74,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
     /// Lives until the end, then tells everybody.
     pub(super) async fn run(mut self: Box<Self>) {
         let ending = self.serve().await;
+        self.sessions.counters.delivery.changed(self.outbound.len(), 0);
         // From here on nothing that arrives changes anything. A successor is welcomed after `stopped`: the jobs hear of this
         // end before, if they keep up.
         let what = What::Offline { reason: ending.code, cut: self.outbound.cut() };
@@ -99,8 +100,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
             };
             let is_timer = matches!(next, Next::Timer);
             let was_waiting = self.waits();
+            let open = self.outbound.len();
             // Boxed: what is only needed while something happens is no memory of an idle session.
-            if let Err(ending) = Box::pin(self.on(next)).await {
+            let gone_on = Box::pin(self.on(next)).await;
+            self.sessions.counters.delivery.changed(open, self.outbound.len());
+            if let Err(ending) = gone_on {
                 return ending;
             }
             self.silence.set_waiting(Instant::now(), self.outbound.owes_ack());

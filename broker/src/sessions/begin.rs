@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use inkwire_protocol::close::CloseCode;
 use inkwire_protocol::ids::{AgentId, SessionToken, Sha256Digest};
@@ -47,6 +48,8 @@ where
     };
     match begun {
         Ok(new) => {
+            sessions.counters.sessions_begun.fetch_add(1, Ordering::Relaxed);
+            sessions.counters.endpoint_changes.fetch_add(u64::from(new.started.moved), Ordering::Relaxed);
             let span = tracing::info_span!("session", %agent, epoch = new.handle.epoch.0);
             span.in_scope(|| {
                 tracing::info!(endpoint = %dialled.observed, resumed = new.resumed, "session began");

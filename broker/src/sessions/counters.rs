@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use inkwire_protocol::app::ProblemKind;
 use inkwire_protocol::close::CloseCode;
 
+use super::traffic::Leg;
+
 /// Counts of closes by code, and of refused requests by problem.
 #[derive(Debug)]
 pub(crate) struct Counters {
@@ -23,6 +25,14 @@ pub(crate) struct Counters {
     facts_unknown: AtomicU64,
     /// Agents that claimed more acknowledged facts than they have a receipt for.
     claims_unproven: AtomicU64,
+    /// Sessions that agents began.
+    pub(crate) sessions_begun: AtomicU64,
+    /// Sessions that began at another endpoint than the one before.
+    pub(crate) endpoint_changes: AtomicU64,
+    /// From the broker to agents.
+    pub(crate) delivery: Leg,
+    /// WebSockets of apps that are open.
+    pub(crate) apps: AtomicU64,
 }
 
 impl Default for Counters {
@@ -37,6 +47,10 @@ impl Default for Counters {
             facts_contradictory: AtomicU64::new(0),
             facts_unknown: AtomicU64::new(0),
             claims_unproven: AtomicU64::new(0),
+            sessions_begun: AtomicU64::new(0),
+            endpoint_changes: AtomicU64::new(0),
+            delivery: Leg::default(),
+            apps: AtomicU64::new(0),
         }
     }
 }
@@ -73,9 +87,18 @@ impl Counters {
 
     /// Every problem that has occurred, by keyword.
     pub(crate) fn problems(&self) -> Vec<(&'static str, u64)> {
-        let problems = self.problems.iter();
-        let counts = problems.map(|(kind, count)| (kind.keyword(), count.load(Ordering::Relaxed)));
-        counts.filter(|&(_, count)| count > 0).collect()
+        self.every_problem().filter(|&(_, count)| count > 0).collect()
+    }
+
+    /// Every kind of problem, by keyword.
+    pub(crate) fn every_problem(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.problems.iter().map(|(kind, count)| (kind.keyword(), count.load(Ordering::Relaxed)))
+    }
+
+    /// Every cause of a close, by name.
+    pub(crate) fn every_close(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let closed = self.closed.iter().map(|(code, count)| (code.name(), count));
+        closed.chain([("other", &self.other)]).map(|(name, count)| (name, count.load(Ordering::Relaxed)))
     }
 
     /// Every cause that has occurred, by name.

@@ -26,6 +26,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
                     credit = ack.credit,
                     "ack"
                 );
+                self.sessions.counters.delivery.ack();
                 if let Some(received) = self.outbound.ack(ack)? {
                     self.received(received).await?;
                 }

@@ -22,6 +22,7 @@ pub(crate) mod mailbox;
 mod outbound;
 mod packets;
 pub(crate) mod registry;
+pub(crate) mod traffic;
 
 use std::sync::Arc;
 use std::time::Duration;

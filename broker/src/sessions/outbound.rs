@@ -137,6 +137,11 @@ impl Outbound {
         self.transfers.iter().any(|transfer| matches!(transfer.sender.next(), Plan::Packet(_)))
     }
 
+    /// How many are open.
+    pub(crate) fn len(&self) -> usize {
+        self.transfers.len()
+    }
+
     /// Whether the transfer is (still) open.
     pub(crate) fn is_open(&self, id: TransferId) -> bool {
         self.transfers.iter().any(|transfer| transfer.id == id)

@@ -84,6 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
                 let header = Header::over(transfer, printer, slice.seq, slice.last, &data);
                 self.socket.queue_packet(&header, &data)?;
                 self.outbound.sent(transfer);
+                self.sessions.counters.delivery.packet(data.len());
                 tracing::trace!(transfer = transfer.0, printer = printer.0, seq = slice.seq, "packet sent");
                 self.ask_for_permits().await
             }

@@ -12,6 +12,7 @@
 mod change;
 #[cfg(test)]
 pub(crate) mod fixtures;
+mod meters;
 mod rows;
 mod sqlite;
 #[cfg(test)]
@@ -21,20 +22,21 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use inkwire_protocol::app::{
-    AccountLimits, AuditEntry, AuditList, EndpointChange, Enrolment, Event, JobList, Session,
+    AccountLimits, AuditEntry, AuditList, Delivery, EndpointChange, Enrolment, Event, JobList, Session,
 };
 use inkwire_protocol::ids::{
-    AccountId, AgentId, DocumentId, EventOffset, JobId, KeyId, LoginId, PrinterId, Sha256Digest, StoreEpoch,
-    UserId,
+    AccountId, AgentId, DeliveryId, DocumentId, EventOffset, JobId, KeyId, LoginId, PrinterId, Sha256Digest,
+    StoreEpoch, UserId, WebhookId,
 };
 
 pub(crate) use change::{
-    AcceptFact, BeginSession, Begun, Change, CommitError, Idempotency, NewAgent, NewAudit, NewDocument,
-    NewEvent, NewJob, Outcome, Started, UpdateJob,
+    AcceptFact, BeginSession, Begun, Change, CommitError, Idempotency, MoveWebhook, NewAgent, NewAudit,
+    NewDocument, NewEvent, NewJob, Outcome, Started, UpdateJob,
 };
+pub(crate) use meters::{Census, Depth, Meters};
 pub(crate) use rows::{
-    AccountRow, AgentRow, DocumentContent, EventBounds, JobCounts, JobPage, JobRow, KeyRow, LoginRow,
-    PasswordHash, PrinterRow, UsageRow, UserRow, Waiting,
+    AccountRow, AgentRow, DocumentContent, EventBounds, FetchRow, JobCounts, JobPage, JobRow, KeyRow,
+    LoginRow, PasswordHash, PrinterRow, UsageRow, UserRow, Waiting, WebhookRow,
 };
 pub(crate) use sqlite::{OpenError, SqliteStore};
 
@@ -62,6 +64,13 @@ pub(crate) trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     /// Wakes with an account id whenever events of it were committed. Slow receivers lag and then look at every account they serve.
     fn wakeups(&self) -> tokio::sync::broadcast::Receiver<AccountId>;
+
+    /// Distributions of its commits (metrics).
+    fn meters(&self) -> &Meters;
+    /// How many commits wait for the writer (metrics).
+    fn queue(&self) -> Depth;
+    /// What stands in it now, over all accounts (metrics).
+    async fn census(&self) -> Result<Census, ReadError>;
 
     /// All accounts, by name (admin).
     async fn accounts(&self) -> Result<Vec<AccountRow>, ReadError>;
@@ -193,4 +202,23 @@ pub(crate) trait Store: std::fmt::Debug + Send + Sync + 'static {
     ) -> Result<JobCounts, ReadError>;
     /// Documents that have a file, for the sweep at start: (account, document).
     async fn document_files(&self) -> Result<Vec<(AccountId, DocumentId)>, ReadError>;
+
+    // Webhooks, fetches.
+    /// All webhooks of an account, oldest first.
+    async fn webhooks(&self, account: AccountId) -> Result<Vec<WebhookRow>, ReadError>;
+    /// One webhook.
+    async fn webhook(&self, account: AccountId, webhook: WebhookId) -> Result<Option<WebhookRow>, ReadError>;
+    /// Every webhook that is enabled (at start).
+    async fn enabled_webhooks(&self) -> Result<Vec<WebhookRow>, ReadError>;
+    /// Requests to a webhook that is known to be the account's, newest first.
+    async fn deliveries(
+        &self,
+        webhook: WebhookId,
+        before: Option<DeliveryId>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, ReadError>;
+    /// One of them.
+    async fn delivery(&self, webhook: WebhookId, id: DeliveryId) -> Result<Option<Delivery>, ReadError>;
+    /// Every document that is to be fetched (at start).
+    async fn fetches(&self) -> Result<Vec<FetchRow>, ReadError>;
 }

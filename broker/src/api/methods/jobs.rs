@@ -28,6 +28,9 @@ pub(in crate::api) async fn create(context: Context, params: JobCreate) -> Resul
     }
     let created = context.api.jobs.create(context.caller.account, params).await?;
     let mut answer = created.answer;
+    if !created.wants_document && !answer.duplicate {
+        context.api.underway.leg().inline(usize::try_from(answer.job.bytes).unwrap_or(usize::MAX));
+    }
     if created.wants_document && context.connection.is_some() {
         match take_upload(&context, answer.job.id).await {
             Ok(upload) => answer.upload = Some(upload),

@@ -8,6 +8,7 @@ pub(super) mod me;
 pub(super) mod pairings;
 pub(super) mod printers;
 pub(super) mod stats;
+pub(super) mod webhooks;
 
 use inkwire_protocol::app::{Problem, ProblemKind};
 use inkwire_protocol::limits::MAX_NAME_CHARS;

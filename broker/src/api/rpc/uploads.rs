@@ -17,6 +17,7 @@ use inkwire_protocol::transfer::{Channels, PacketVerdict, Receiver, Violation, W
 use super::outgoing::Outgoing;
 use crate::documents::{Upload, UploadError};
 use crate::jobs::upload_problem;
+use crate::sessions::traffic::{Leg, OpenTransfer};
 
 /// The round trip that windows are sized for: what is durable at once is acked at once, so a guess is enough.
 const ASSUMED_RTT: Duration = Duration::from_millis(100);
@@ -38,6 +39,7 @@ pub(crate) struct Slot {
     /// Taken out by who finishes it, or takes it over.
     upload: tokio::sync::Mutex<Option<Upload>>,
     taken_over: AtomicBool,
+    counted: OpenTransfer,
 }
 
 /// The uploads of all connections, by job: an app that comes back takes its upload from its own connection before, of which
@@ -45,6 +47,7 @@ pub(crate) struct Slot {
 #[derive(Debug, Default)]
 pub(crate) struct Underway {
     by_job: Mutex<HashMap<JobId, Weak<Slot>>>,
+    leg: Arc<Leg>,
 }
 
 impl Underway {
@@ -54,6 +57,11 @@ impl Underway {
             by_job.retain(|_, slot| slot.strong_count() > 0);
         }
         by_job.insert(slot.job, Arc::downgrade(slot));
+    }
+
+    /// What has come in (metrics).
+    pub(crate) fn leg(&self) -> &Leg {
+        &self.leg
     }
 
     /// Ends the upload of a job wherever it is; what is durable stays.
@@ -111,6 +119,7 @@ impl Uploads {
             receiver: Mutex::new(receiver),
             upload: tokio::sync::Mutex::new(Some(upload)),
             taken_over: AtomicBool::new(false),
+            counted: OpenTransfer::on(&underway.leg),
         });
         underway.enter(&slot);
         let weak = Arc::downgrade(&slot);
@@ -139,6 +148,7 @@ impl Uploads {
             return Err(Violation::WrongPrinter { seq: header.seq }.into());
         }
         let PacketVerdict::Write { .. } = lock(&slot.receiver).on_packet(&header, data.len())?;
+        slot.counted.leg().packet(data.len());
         let upload = slot.upload.lock().await;
         let Some(upload) = upload.as_ref() else { return Ok(()) };
         if let Err(error) = upload.write(header.seq, header.crc32c, Bytes::copy_from_slice(data)).await {
@@ -208,6 +218,7 @@ async fn acknowledge(
         let credit = receiver.on_synced(next_seq, window.packets(layout, fair_share(uploads.open())));
         let whole = receiver.is_durable();
         drop(receiver);
+        slot.counted.leg().ack();
         (before, since) = (next_seq, Instant::now());
         out.notify(method::UPLOAD_ACK, Ack { transfer, next_seq, credit });
         if whole {

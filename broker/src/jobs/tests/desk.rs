@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::documents::{Documents, Space};
 use crate::jobs::{Jobs, JobsStart};
+use crate::outbound::{Outbound, OutboundRules, SystemResolver};
 use crate::sessions::counters::Counters;
 use crate::sessions::link::{Cut, Online, OpenTransfer, SessionCommand, SessionEvent, What};
 use crate::sessions::mailbox::{Commands, mailbox};
@@ -238,6 +239,7 @@ async fn start(
         store,
         documents,
         counters,
+        outbound: Arc::new(Outbound::new(OutboundRules::default(), Arc::new(SystemResolver))),
         max_document_bytes: 1 << 30,
         keep_documents: Duration::from_secs(3600),
         keep_jobs: Duration::from_secs(3600),

@@ -1,6 +1,7 @@
 //! The embedded engine: SQLite in WAL mode with `synchronous=FULL`, one writer thread, readers on their own connections.
 
 mod apply;
+mod census;
 mod events;
 mod incarnation;
 mod job_pages;
@@ -10,6 +11,7 @@ mod read_people;
 mod receipts;
 mod schema;
 mod summary;
+mod webhooks;
 mod writer;
 
 use std::fs::File;
@@ -20,7 +22,7 @@ use inkwire_protocol::ids::{AccountId, StoreEpoch};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 
-use super::{Change, CommitError, Outcome, ReadError};
+use super::{Change, CommitError, Meters, Outcome, ReadError};
 
 /// Older versions have a bug in WAL mode that can lose commits (sqlite.org/wal.html, "WAL-reset bug").
 const OLDEST_SQLITE: i32 = 3_051_003;
@@ -60,6 +62,7 @@ struct Shared {
     failed: watch::Sender<Option<String>>,
     store_epoch: watch::Sender<StoreEpoch>,
     wakeups: broadcast::Sender<AccountId>,
+    meters: Meters,
 }
 
 impl Shared {
@@ -109,6 +112,7 @@ impl SqliteStore {
             failed: watch::Sender::new(None),
             store_epoch: watch::Sender::new(store_epoch),
             wakeups: broadcast::Sender::new(WAKEUPS),
+            meters: Meters::default(),
         });
         let (requests, queue) = mpsc::channel(WRITE_QUEUE);
         let for_writer = Arc::clone(&shared);

@@ -2,19 +2,20 @@
 
 use async_trait::async_trait;
 use inkwire_protocol::app::{
-    AccountLimits, AuditEntry, AuditList, EndpointChange, Enrolment, Event, JobList, Session,
+    AccountLimits, AuditEntry, AuditList, Delivery, EndpointChange, Enrolment, Event, JobList, Session,
 };
 use inkwire_protocol::ids::{
-    AccountId, AgentId, DocumentId, EventOffset, JobId, KeyId, LoginId, PrinterId, Sha256Digest, StoreEpoch,
-    UserId,
+    AccountId, AgentId, DeliveryId, DocumentId, EventOffset, JobId, KeyId, LoginId, PrinterId, Sha256Digest,
+    StoreEpoch, UserId, WebhookId,
 };
 use rusqlite::{Connection, OptionalExtension as _, Params, Result, Row, params};
 use tokio::sync::broadcast;
 
-use super::{SqliteStore, events, job_pages, map, read_people as people, summary};
+use super::{SqliteStore, census, events, job_pages, map, read_people as people, summary, webhooks};
 use crate::store::{
-    AccountRow, AgentRow, Change, CommitError, DocumentContent, EventBounds, JobCounts, JobPage, JobRow,
-    KeyRow, LoginRow, Outcome, PrinterRow, ReadError, Store, UsageRow, UserRow, Waiting,
+    AccountRow, AgentRow, Census, Change, CommitError, Depth, DocumentContent, EventBounds, FetchRow,
+    JobCounts, JobPage, JobRow, KeyRow, LoginRow, Meters, Outcome, PrinterRow, ReadError, Store, UsageRow,
+    UserRow, Waiting, WebhookRow,
 };
 
 const PRINTERS: &str = "SELECT p.*, a.name AS agent_name,
@@ -61,6 +62,18 @@ impl Store for SqliteStore {
 
     fn wakeups(&self) -> broadcast::Receiver<AccountId> {
         self.shared.wakeups.subscribe()
+    }
+
+    fn meters(&self) -> &Meters {
+        &self.shared.meters
+    }
+
+    fn queue(&self) -> Depth {
+        Depth::of(&self.requests)
+    }
+
+    async fn census(&self) -> std::result::Result<Census, ReadError> {
+        self.readers.read(census::take).await
     }
 
     async fn accounts(&self) -> std::result::Result<Vec<AccountRow>, ReadError> {
@@ -396,6 +409,43 @@ impl Store for SqliteStore {
                 })
             })
             .await
+    }
+
+    async fn webhooks(&self, account: AccountId) -> std::result::Result<Vec<WebhookRow>, ReadError> {
+        self.readers.read(move |db| webhooks::of_account(db, account)).await
+    }
+
+    async fn webhook(
+        &self,
+        account: AccountId,
+        webhook: WebhookId,
+    ) -> std::result::Result<Option<WebhookRow>, ReadError> {
+        self.readers.read(move |db| webhooks::find(db, account, webhook)).await
+    }
+
+    async fn enabled_webhooks(&self) -> std::result::Result<Vec<WebhookRow>, ReadError> {
+        self.readers.read(webhooks::enabled).await
+    }
+
+    async fn deliveries(
+        &self,
+        webhook: WebhookId,
+        before: Option<DeliveryId>,
+        limit: u32,
+    ) -> std::result::Result<Vec<Delivery>, ReadError> {
+        self.readers.read(move |db| webhooks::deliveries(db, webhook, before, limit)).await
+    }
+
+    async fn delivery(
+        &self,
+        webhook: WebhookId,
+        id: DeliveryId,
+    ) -> std::result::Result<Option<Delivery>, ReadError> {
+        self.readers.read(move |db| webhooks::delivery_of(db, webhook, id)).await
+    }
+
+    async fn fetches(&self) -> std::result::Result<Vec<FetchRow>, ReadError> {
+        self.readers.read(webhooks::fetches).await
     }
 }
 

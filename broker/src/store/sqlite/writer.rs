@@ -1,6 +1,7 @@
 //! The one writer: takes what has gathered, writes it in one transaction, commits once, answers everybody.
 
 use std::collections::HashSet;
+use std::time::Instant;
 
 use inkwire_protocol::ids::{AccountId, StoreEpoch};
 use rusqlite::{Connection, ErrorCode};
@@ -38,6 +39,7 @@ pub(super) fn run(mut connection: Connection, mut queue: mpsc::Receiver<Request>
 }
 
 fn write(connection: &mut Connection, batch: &mut Vec<Request>, shared: &Shared) -> rusqlite::Result<()> {
+    let begun = Instant::now();
     let mut pending = Pending::default();
     let mut answers = Vec::with_capacity(batch.len());
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
@@ -46,6 +48,7 @@ fn write(connection: &mut Connection, batch: &mut Vec<Request>, shared: &Shared)
         answers.push((request.reply, answer));
     }
     connection.prepare_cached("COMMIT")?.execute([])?;
+    shared.meters.committed(begun.elapsed(), answers.len());
     if let Some(epoch) = pending.store_epoch {
         shared.store_epoch.send_replace(epoch);
     }

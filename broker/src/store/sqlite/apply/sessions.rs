@@ -74,6 +74,7 @@ pub(super) fn begin(db: &Connection, begin: &BeginSession, pending: &mut Pending
         store_restored,
         unproven: signed.is_none() && begin.facts_acked > before.facts_acked,
         restored_jobs: incarnation::jobs_before(db, before.account)?,
+        moved: before.observed_endpoint.is_some_and(|endpoint| endpoint != begin.observed_endpoint),
         agent,
         store_epoch,
         spool_lost,
