@@ -52,8 +52,8 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Agents(args) => agents::run(args).await,
         Command::Jobs(args) => unless_interrupted(jobs::run(args)).await,
         Command::Job(args) => unless_interrupted(job::run(args)).await,
-        Command::Document(args) => document::run(args).await,
-        Command::Stats(args) => stats::run(args).await,
+        Command::Document(args) => unless_interrupted(document::run(args)).await,
+        Command::Stats(args) => unless_interrupted(stats::run(args)).await,
         Command::Pairings(args) => pairings::run(args).await,
         Command::Certs(args) => certs::run(&args),
         #[cfg(unix)]

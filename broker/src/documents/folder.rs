@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::source::hash_range;
 use super::upload::{self, remove, sync_folder};
-use super::{Arrival, Disk, Intake, Source, Space, StorageFull, Upload, UploadError, Whole};
+use super::{Disk, Intake, Source, Space, StorageFull, Upload, UploadError, Whole};
 use crate::store::DocumentContent;
 
 /// `documents/`; cheap to clone.
@@ -74,9 +74,9 @@ impl Documents {
         .await
     }
 
-    /// A document that an HTTP request brings.
-    pub(crate) fn arrival(&self, account: AccountId, document: DocumentId) -> Arrival {
-        Arrival::new(self.clone(), document, self.path(account, document))
+    /// A document that will come in one piece.
+    pub(crate) fn intake(&self, account: AccountId, document: DocumentId) -> Intake {
+        Intake::new(self.clone(), document, self.path(account, document))
     }
 
     /// Gives the file of a document the name of another one too, durably: each goes when it is removed. False where there is no such file
@@ -104,15 +104,6 @@ impl Documents {
     ) -> Option<std::time::SystemTime> {
         let part = self.path(account, document).with_extension("part");
         tokio::fs::metadata(part).await.and_then(|found| found.modified()).ok()
-    }
-
-    /// Begins a document whose size is known only at its end.
-    pub(crate) async fn intake(
-        &self,
-        account: AccountId,
-        document: DocumentId,
-    ) -> Result<Intake, UploadError> {
-        Intake::begin(self.clone(), self.path(account, document)).await
     }
 
     /// Ends an upload: every packet has come. An upload that was finished before a crash is found under its final name.

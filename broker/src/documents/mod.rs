@@ -2,7 +2,6 @@
 //!
 //! A document of up to 64 KiB lives in its row instead ([`crate::store`]), so that a label costs one commit.
 
-mod arrival;
 mod folder;
 mod intake;
 mod source;
@@ -11,9 +10,8 @@ mod space;
 mod tmpfs;
 mod upload;
 
-pub(crate) use arrival::{Arrival, Came};
 pub(crate) use folder::Documents;
-pub(crate) use intake::Intake;
+pub(crate) use intake::{Came, Intake};
 pub(crate) use source::{Source, SourceError};
 pub(crate) use space::{Disk, Space, StorageFull};
 pub(crate) use upload::{Upload, UploadError, Whole};

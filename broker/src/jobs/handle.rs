@@ -135,7 +135,7 @@ impl Jobs {
         let document = submission::check(&request, self.max_document_bytes)?;
         let printer = self.printer(account, &request.printer).await?;
         if let Document::Url { url, .. } = &document {
-            self.may_fetch(url)?;
+            self.may_fetch(account, url)?;
         }
         self.admit(document.bytes())?;
         let making =
@@ -144,12 +144,12 @@ impl Jobs {
     }
 
     /// Whether a URL may be fetched, as far as it can be said without trying.
-    fn may_fetch(&self, url: &str) -> Result<(), Problem> {
+    fn may_fetch(&self, account: AccountId, url: &str) -> Result<(), Problem> {
         let refused = |error: OutboundError| {
             ProblemKind::InvalidParams.because(error.to_string()).at("/content/url/url")
         };
         self.fetching.outbound.check(url).map_err(refused)?;
-        if self.fetching.has_room() {
+        if self.fetching.has_room(account) {
             return Ok(());
         }
         let mut problem = ProblemKind::Busy.because("too many documents wait to be fetched");
@@ -160,16 +160,16 @@ impl Jobs {
     /// Commits a new job and tells the dispatcher.
     pub(super) async fn make(&self, making: Making<'_>, request: JobCreate) -> Result<Created, Problem> {
         let new = new_job(request, making)?;
-        let account = making.account;
         let (source, fetch) = match making.document {
             Document::Inline(bytes) => (Some(Arc::new(Source::Inline(bytes.clone()))), None),
             Document::Stored { id, bytes, sha256 } => {
-                (self.documents.source(account, *id, DocumentContent::File, *bytes, *sha256), None)
+                let content = DocumentContent::File;
+                (self.documents.source(making.account, *id, content, *bytes, *sha256), None)
             }
             Document::Transfer { .. } => (None, None),
             Document::Url { url, sha256 } => {
-                let (job, url, sha256) = (new.row.job.id, url.clone(), *sha256);
-                (None, Some(FetchRow { job, account, url, sha256 }))
+                let (job, account) = (new.row.job.id, making.account);
+                (None, Some(FetchRow { job, account, url: url.clone(), sha256: *sha256 }))
             }
         };
         let mut changes = vec![Change::CreateJob(Box::new(new))];

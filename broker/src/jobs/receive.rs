@@ -9,7 +9,7 @@ use super::making::{self, Making};
 use super::problems::upload_problem;
 use super::submission::{self, Document};
 use crate::clock::now_ms;
-use crate::documents::{Arrival, Came};
+use crate::documents::{Came, Intake};
 use crate::store::PrinterRow;
 
 /// A document that may come.
@@ -18,7 +18,7 @@ pub(crate) struct Expected {
     account: AccountId,
     request: JobCreate,
     printer: PrinterRow,
-    arrival: Arrival,
+    intake: Intake,
     max_bytes: u64,
 }
 
@@ -38,8 +38,8 @@ impl Jobs {
         let printer = self.printer(account, &request.printer).await?;
         making::check(&request, &printer)?;
         self.admit(bytes.unwrap_or(0))?;
-        let arrival = self.documents.arrival(account, DocumentId::from_uuid(Uuid::now_v7()));
-        Ok(Expected { account, request, printer, arrival, max_bytes })
+        let intake = self.documents.intake(account, DocumentId::from_uuid(Uuid::now_v7()));
+        Ok(Expected { account, request, printer, intake, max_bytes })
     }
 
     /// The document has come as a whole: the job is made in one commit. `stated` is its digest where the sender said one.
@@ -48,11 +48,11 @@ impl Jobs {
         expected: Expected,
         stated: Option<Sha256Digest>,
     ) -> Result<Created, Problem> {
-        let Expected { account, request, printer, arrival, .. } = expected;
-        let came = arrival.finish().await.map_err(|error| upload_problem(&error))?;
+        let Expected { account, request, printer, intake, .. } = expected;
+        let came = intake.finish().await.map_err(|error| upload_problem(&error))?;
         let made = self.made_of(account, request, &printer, &came, stated).await;
         if !made.as_ref().is_ok_and(Created::is_new) {
-            Arrival::discard(&self.documents, account, &came).await;
+            Intake::discard(&self.documents, account, &came).await;
         }
         made
     }
@@ -84,15 +84,15 @@ impl Jobs {
 impl Expected {
     /// Takes the next bytes of the document.
     pub(crate) async fn write(&mut self, data: &[u8]) -> Result<(), Problem> {
-        let bytes = self.arrival.bytes().saturating_add(data.len() as u64);
+        let bytes = self.intake.bytes().saturating_add(data.len() as u64);
         if bytes > self.max_bytes {
             return Err(submission::too_large(bytes, self.max_bytes));
         }
-        self.arrival.write(data).await.map_err(|error| upload_problem(&error))
+        self.intake.write(data).await.map_err(|error| upload_problem(&error))
     }
 
     /// Bytes that have come.
     pub(crate) const fn bytes(&self) -> u64 {
-        self.arrival.bytes()
+        self.intake.bytes()
     }
 }

@@ -20,6 +20,7 @@ pub(super) enum Document {
         layout: Layout,
         sha256: Option<Sha256Digest>,
     },
+    /// To be fetched by the broker itself.
     Url {
         url: String,
         sha256: Option<Sha256Digest>,
@@ -33,12 +34,12 @@ pub(super) enum Document {
 }
 
 impl Document {
+    /// Its size; of one that is to be fetched nothing is known yet.
     pub(super) fn bytes(&self) -> u64 {
         match self {
             Self::Inline(bytes) => bytes.len() as u64,
             Self::Transfer { layout, .. } => layout.bytes(),
             Self::Stored { bytes, .. } => *bytes,
-            // Nobody knows yet.
             Self::Url { .. } => 0,
         }
     }
@@ -161,8 +162,8 @@ pub(super) fn fingerprint(
     let mut content = match document {
         Document::Inline(bytes) => Sha256Digest::of(bytes).to_string(),
         Document::Transfer { layout, sha256 } => format!("{} {sha256:?}", layout.bytes()),
-        Document::Stored { sha256, .. } => sha256.to_string(),
         Document::Url { url, sha256 } => format!("{url} {sha256:?}"),
+        Document::Stored { sha256, .. } => sha256.to_string(),
     };
     if let Some(job) = reprint_of {
         content.push_str(&format!(" again {job}"));

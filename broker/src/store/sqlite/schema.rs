@@ -8,8 +8,8 @@ use super::OpenError;
 const MIGRATIONS: &[&[&str]] = &[&[
     include_str!("schema_1.sql"),
     include_str!("people.sql"),
-    include_str!("settings.sql"),
     include_str!("webhooks.sql"),
+    include_str!("settings.sql"),
 ]];
 
 /// Brings the store up to this version; refuses one that a newer broker wrote.
