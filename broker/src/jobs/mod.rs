@@ -33,6 +33,7 @@ mod test_page;
 #[cfg(test)]
 mod tests;
 mod transition;
+mod uploads;
 mod views;
 
 pub(crate) use again::Kept;

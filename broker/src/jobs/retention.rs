@@ -6,6 +6,7 @@ use inkwire_protocol::job::Event;
 use tokio_util::sync::CancellationToken;
 
 use super::transition::{Moved, Note, advance};
+use super::uploads::wants_upload;
 use crate::clock::now_ms;
 use crate::documents::Documents;
 use crate::limits::UPLOAD_KEPT;
@@ -36,7 +37,7 @@ pub(super) async fn run(store: SharedStore, documents: Documents, kept: Kept, st
     }
 }
 
-/// Uploads of which nothing has come for a day end: whoever began them is not coming back.
+/// Uploads by packets of which nothing has come for a day end: whoever began them is not coming back.
 pub(super) async fn give_up_uploads(store: &SharedStore, documents: &Documents, now_ms: u64) {
     let before_ms = now_ms.saturating_sub(UPLOAD_KEPT.as_millis() as u64);
     let rows = match store.stale_uploads(before_ms, RUN).await {
@@ -44,7 +45,7 @@ pub(super) async fn give_up_uploads(store: &SharedStore, documents: &Documents, 
         Err(error) => return tracing::warn!(%error, "abandoned uploads are looked for later"),
     };
     let note = Note::because("upload-abandoned", "nothing of the document came for a day");
-    for row in rows {
+    for row in rows.into_iter().filter(wants_upload) {
         let came = documents.last_came(row.account, row.document).await;
         let came_ms = came.and_then(|at| at.duration_since(UNIX_EPOCH).ok()).map_or(0, |at| at.as_millis());
         if came_ms >= u128::from(before_ms) {
