@@ -3,8 +3,9 @@
 mod opening;
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use inkwire_protocol::ids::{AgentId, InstanceId};
 use inkwire_protocol::limits::OUTCOME_KEPT;
@@ -13,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::opening::LEDGER_FILE;
 use self::opening::Opened;
 use crate::config::Config;
 use crate::desk::Desk;
@@ -24,6 +26,11 @@ use crate::printers::{Backend, PrinterConfigError};
 use crate::report::{outbox, states};
 use crate::shared::Shared;
 use crate::spool::{Change, Ledger, LedgerError};
+use crate::status;
+
+/// How often, and how quickly, a state directory that is in use is tried again.
+const LOCK_TRIES: u32 = 5;
+const LOCK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 /// A running agent.
 pub struct Agent {
@@ -99,7 +106,7 @@ impl Agent {
         extras: Extras,
         shutdown: CancellationToken,
     ) -> Result<Self, StartError> {
-        let lock = identity::lock(&config.state_dir)?;
+        let lock = take_lock(&config.state_dir).await?;
         let (who, key, url) = identity::load(&config.state_dir)?;
         let stop = shutdown.child_token();
         let opened = opening::open(&config, extras, who.agent).await?;
@@ -136,6 +143,11 @@ impl Agent {
             let worker = Worker { printer, backend, shared: Arc::clone(&shared), stop: stop.clone() };
             parts.add("a printer's worker", worker.run());
         }
+        let status = status::keep(Arc::clone(&shared), config.state_dir.clone(), stop.clone());
+        parts.add("the status file", async move {
+            status.await;
+            Ok(())
+        });
         let watch = states::run(Arc::clone(&shared), printers, config.poll_printers, stop.clone());
         parts.add("the watch on printers", async move {
             watch.await;
@@ -190,6 +202,17 @@ impl std::fmt::Debug for Agent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Agent").field("id", &self.id).field("name", &self.name).finish_non_exhaustive()
     }
+}
+
+/// Takes the state directory. Somebody who asks for the status holds its lock for a moment.
+async fn take_lock(state_dir: &Path) -> Result<File, IdentityError> {
+    for _ in 0..LOCK_TRIES {
+        match identity::lock(state_dir) {
+            Err(IdentityError::InUse(_)) => tokio::time::sleep(LOCK_AGAIN_AFTER).await,
+            taken => return taken,
+        }
+    }
+    identity::lock(state_dir)
 }
 
 /// The tasks that make up the agent; one that ends unasked ends all.

@@ -157,10 +157,11 @@ mod place {
         if let Some(dir) = std::env::var_os("XDG_STATE_HOME").filter(|dir| !dir.is_empty()) {
             return Some(PathBuf::from(dir).join("inkwire/agent"));
         }
-        let home = std::env::home_dir()?;
-        if home == std::path::Path::new("/root") || home.as_os_str().is_empty() {
+        // By `sudo` too, which may leave the home as it was.
+        if rustix::process::geteuid().is_root() {
             return Some(PathBuf::from("/var/lib/inkwire/agent"));
         }
+        let home = std::env::home_dir().filter(|home| !home.as_os_str().is_empty())?;
         Some(home.join(".local/state/inkwire/agent"))
     }
 }

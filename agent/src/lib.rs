@@ -28,6 +28,7 @@ pub mod printers;
 mod report;
 mod shared;
 mod spool;
+pub mod status;
 
 pub use agent::{Agent, Extras, RunError, StartError};
 pub use config::{Config, ConfigError, RawConfig};

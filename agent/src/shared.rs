@@ -18,6 +18,7 @@ use crate::book::Book;
 use crate::clock::BrokerClock;
 use crate::link::{LinkCommand, Say, SessionNumber};
 use crate::spool::{JobKey, Ledger};
+use crate::status::Connection;
 
 /// Handles of everything that more than one part uses.
 pub(crate) struct Shared {
@@ -32,6 +33,8 @@ pub(crate) struct Shared {
     pub(crate) commands: mpsc::Sender<LinkCommand>,
     /// The session that is live, once all that must come before other messages is done.
     pub(crate) online: watch::Sender<Option<(SessionNumber, StoreEpoch)>>,
+    /// Where the connection stands, for people at this PC.
+    pub(crate) link: watch::Sender<Connection>,
     /// The printers as they were last seen.
     pub(crate) printers: watch::Sender<Arc<Vec<PrinterInfo>>>,
     /// Printers to be asked out of turn.

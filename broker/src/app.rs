@@ -27,7 +27,7 @@ use crate::documents::Documents;
 use crate::first_start::{self, FirstStartError};
 use crate::jobs::{Jobs, JobsStart};
 use crate::limits::SESSION_EVENTS;
-use crate::listen::{Port, Rooms, accept_loop};
+use crate::listen::{Kind, Port, Rooms, accept_loop};
 use crate::metrics::{self, Watched};
 use crate::pairing::Pairings;
 use crate::sessions::Sessions;
@@ -41,6 +41,7 @@ use crate::store::{OpenError, SharedStore, SqliteStore};
 pub struct Broker {
     address: SocketAddr,
     url: BrokerUrl,
+    console: Option<SocketAddr>,
     pin: Sha256Digest,
     sign_in: Option<String>,
     admin_socket: PathBuf,
@@ -123,6 +124,11 @@ impl Broker {
         let store: SharedStore = Arc::new(blocking(move || SqliteStore::open(&folder)).await??);
         let listeners = bind(&config.listen).await?;
         let listening: Vec<SocketAddr> = listeners.iter().map(|(address, _)| *address).collect();
+        let console = match config.console_listen {
+            Some(address) => bind(&[address]).await?.pop(),
+            None => None,
+        };
+        let console_at = console.as_ref().map(|(address, _)| *address);
         let address = listening.first().copied().ok_or(StartError::Interrupted)?;
 
         let origin = match &config.tls {
@@ -155,7 +161,10 @@ impl Broker {
         running.vital.spawn("certificate watch", certs::watch(tls.clone(), origin, stop));
         let port = Arc::new(Port::new(tls, config.proxies, &config.limits, rooms, tracker, closing));
         for (_, listener) in listeners {
-            running.vital.spawn("listener", accept_loop(port.clone(), listener));
+            running.vital.spawn("listener", accept_loop(port.clone(), listener, Kind::Tls));
+        }
+        if let Some((at, listener)) = console {
+            running.vital.spawn("console listener", accept_loop(port.clone(), listener, Kind::Console(at)));
         }
         drop(port);
         tracing::info!(%address, url = %url, "the broker serves");
@@ -167,7 +176,7 @@ impl Broker {
             }
             ended
         });
-        Ok(Self { address, url, pin, sign_in, admin_socket, metrics, running })
+        Ok(Self { address, url, console: console_at, pin, sign_in, admin_socket, metrics, running })
     }
 
     /// Where it listens (the first address; its port is the real one where 0 was asked for).
@@ -178,6 +187,11 @@ impl Broker {
     /// How agents and apps reach it, with the pin of its certificate authority: what `inkwire agent pair` takes.
     pub fn url(&self) -> &BrokerUrl {
         &self.url
+    }
+
+    /// Where the console is on plain HTTP for this machine (`console_listen`).
+    pub fn console(&self) -> Option<SocketAddr> {
+        self.console
     }
 
     /// The pin alone.
@@ -215,11 +229,13 @@ async fn furnish(
     tracker: &TaskTracker,
 ) -> Result<Rooms, StartError> {
     let (events, events_for_jobs) = mpsc::channel(SESSION_EVENTS);
-    let jobs = start_jobs(config, store.clone(), events_for_jobs, vital, stop.clone()).await?;
+    let counters = Arc::new(Counters::default());
+    let start = (store.clone(), counters.clone(), stop.clone());
+    let jobs = start_jobs(config, start, events_for_jobs, vital).await?;
     let sessions = Arc::new(Sessions {
         store: store.clone(),
         registry: Registry::default(),
-        counters: Counters::default(),
+        counters,
         events,
         report_interval: config.report_interval,
         tracker: tracker.clone(),
@@ -261,10 +277,9 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 
 async fn start_jobs(
     config: &Config,
-    store: SharedStore,
+    (store, counters, stop): (SharedStore, Arc<Counters>, CancellationToken),
     events: mpsc::Receiver<SessionEvent>,
     vital: &mut Vital,
-    stop: CancellationToken,
 ) -> Result<Jobs, StartError> {
     let folder = config.data_dir.join("documents");
     let space = config.limits.space;
@@ -276,6 +291,7 @@ async fn start_jobs(
     let start = JobsStart {
         store,
         documents,
+        counters,
         max_document_bytes: config.limits.max_document_bytes,
         keep_documents: config.retention.documents,
         keep_jobs: config.retention.jobs,

@@ -32,6 +32,7 @@ pub const DEFAULT_LISTEN: &str = "0.0.0.0:7443";
 pub struct Config {
     pub(crate) data_dir: PathBuf,
     pub(crate) listen: Vec<SocketAddr>,
+    pub(crate) console_listen: Option<SocketAddr>,
     pub(crate) public_url: Option<String>,
     pub(crate) names: Vec<String>,
     pub(crate) tls: Option<RawTls>,
@@ -97,6 +98,11 @@ pub enum ConfigError {
     /// An empty list.
     #[error("`listen` is empty: name at least one address, such as `0.0.0.0:7443`")]
     ListenEmpty,
+    /// Not an address of this machine alone.
+    #[error(
+        "`console_listen`: `{0}` is not a loopback address with a port, such as `127.0.0.1:7480`: it is plain HTTP"
+    )]
+    ConsoleListen(String),
     /// Not a URL that agents can dial.
     #[error("`public_url`: `{0}` must be `https://host` or `https://host:port`")]
     PublicUrl(String),
@@ -135,6 +141,7 @@ impl TryFrom<RawConfig> for Config {
         Ok(Self {
             data_dir: raw.data_dir.ok_or(ConfigError::NoDataDir)?,
             listen: check_listen(raw.listen)?,
+            console_listen: raw.console_listen.map(check_console_listen).transpose()?,
             public_url: raw.public_url.map(check_public_url).transpose()?,
             names: raw.names,
             tls: raw.tls,
@@ -160,6 +167,11 @@ fn check_listen(raw: Option<OneOrMany>) -> Result<Vec<SocketAddr>, ConfigError> 
         return Err(ConfigError::ListenEmpty);
     }
     texts.into_iter().map(|text| text.parse().map_err(|_| ConfigError::Listen(text))).collect()
+}
+
+fn check_console_listen(text: String) -> Result<SocketAddr, ConfigError> {
+    let address = text.parse::<SocketAddr>().ok().filter(|address| address.ip().is_loopback());
+    address.ok_or(ConfigError::ConsoleListen(text))
 }
 
 fn check_public_url(text: String) -> Result<String, ConfigError> {
@@ -250,6 +262,8 @@ mod tests {
             ("", "data_dir"),
             ("data_dir = '/d'\nlisten = 'nowhere'", "nowhere"),
             ("data_dir = '/d'\nlisten = []", "listen"),
+            ("data_dir = '/d'\nconsole_listen = '0.0.0.0:80'", "0.0.0.0:80"),
+            ("data_dir = '/d'\nconsole_listen = 'localhost:80'", "localhost:80"),
             ("data_dir = '/d'\npublic_url = 'http://a'", "http://a"),
             ("data_dir = '/d'\npublic_url = 'https://a/b'", "https://a/b"),
             ("data_dir = '/d'\nreport_interval_ms = 60000", "report_interval_ms"),

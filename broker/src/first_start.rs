@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use inkwire_protocol::app::Scope;
+use inkwire_protocol::app::Role;
 use inkwire_protocol::ids::{AccountId, Sha256Digest, UserId};
 use inkwire_transport::{BrokerUrl, BrokerUrlError};
 use rand::Rng as _;
@@ -56,8 +56,11 @@ pub(crate) async fn first_start(store: &SharedStore) -> Result<Option<Zeroizing<
         id: UserId::from_uuid(Uuid::now_v7()),
         account: account.id,
         name: USER.to_owned(),
-        role: Scope::Admin,
+        role: Role::Owner,
+        password: None,
+        disabled: false,
         created_ms,
+        last_sign_in_ms: None,
     };
     let (token, link) = new_sign_in(user.id);
     store.commit(vec![Change::CreateAccount(account), Change::CreateUser(user), link]).await?;

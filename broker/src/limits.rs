@@ -53,6 +53,12 @@ pub(crate) const MAX_PAGE_JOBS: u32 = 500;
 pub(crate) const SIGN_IN_LIFETIME: Duration = Duration::from_secs(15 * 60);
 /// An enrolment token is good for at most this long.
 pub(crate) const MAX_ENROLMENT_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+/// Sign-ins of one person at once: devices and browsers. The oldest goes.
+pub(crate) const LOGINS_PER_USER: u32 = 50;
+/// Administrative acts are kept for this long: a year's audit looks back at the year before.
+pub(crate) const KEEP_AUDIT: Duration = Duration::from_secs(400 * 24 * 3600);
+/// Rows in one list on the admin socket.
+pub(crate) const MAX_ADMIN_LIST: u32 = 10_000;
 /// A line on the admin socket.
 pub(crate) const MAX_ADMIN_LINE_BYTES: usize = 64 * 1024;
 /// Admin connections at once: people and cron jobs.

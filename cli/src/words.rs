@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use inkwire_client::protocol::app::{AgentStatus, Job};
 use inkwire_client::protocol::job::State;
-use inkwire_client::protocol::message::Witness;
+use inkwire_client::protocol::message::{Fact, Witness};
 use inkwire_client::protocol::printer::PrinterState;
 
 /// A size as people say it.
@@ -40,6 +40,22 @@ pub(crate) const fn witness(witness: Witness) -> &'static str {
         Witness::Program => "the program ended well",
         Witness::Stored => "the file is stored",
         Witness::Human => "somebody decided so",
+    }
+}
+
+/// What became of a job at its agent.
+pub(crate) const fn fact(fact: &Fact) -> &'static str {
+    match fact {
+        Fact::Spooled => "is here, whole",
+        Fact::Corrupt { .. } => "arrived damaged",
+        Fact::Printing => "is being printed",
+        Fact::Stopped { .. } => "waits for the printer",
+        Fact::Held => "is held",
+        Fact::Completed { witness, .. } => self::witness(*witness),
+        Fact::Canceled => "was canceled",
+        Fact::Aborted { .. } => "cannot be printed",
+        Fact::Expired => "has expired",
+        Fact::Uncertain { .. } => "may or may not have been printed",
     }
 }
 

@@ -8,7 +8,7 @@ use inkwire_protocol::app::{
 };
 use inkwire_protocol::ids::{AgentId, JobId, Sha256Digest};
 use inkwire_protocol::job::Decision;
-use inkwire_protocol::printer::{Delivery, JobOptions, OnUncertain};
+use inkwire_protocol::printer::{Delivery, JobOptions};
 use inkwire_transport::BrokerUrl;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -86,7 +86,7 @@ pub fn new_job(printer: impl Into<String>, format: impl Into<String>) -> JobCrea
         delivery: Delivery::default(),
         priority: 50,
         expires_in_s: None,
-        on_uncertain: OnUncertain::default(),
+        on_uncertain: None,
         hold: false,
         tags: Vec::new(),
     }

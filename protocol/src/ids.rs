@@ -23,7 +23,7 @@ pub struct IdError {
 }
 
 impl IdError {
-    fn new(kind: &'static str, text: &str, expected: &'static str) -> Self {
+    pub(crate) fn new(kind: &'static str, text: &str, expected: &'static str) -> Self {
         // What a stranger sent is quoted, but never at length.
         Self { kind, text: text.chars().take(64).collect(), expected }
     }
@@ -70,6 +70,10 @@ uuid_id! {
     UserId, "user";
     /// An API key (its id, never its secret).
     KeyId, "key";
+    /// A person's sign-in, which lasts until they sign out or it expires.
+    LoginId, "login";
+    /// An enrolment token (its id, never its secret).
+    EnrolmentId, "enrolment";
     /// An agent: one installation on one PC, known by its device key.
     AgentId, "agent";
     /// A printer of an agent; stable for as long as the agent calls it by the same name.
@@ -84,6 +88,10 @@ uuid_id! {
     InstanceId, "instance";
     /// A store's incarnation: another value after a restore from a backup.
     StoreEpoch, "store epoch";
+    /// A webhook: an URL that an account's events are sent to.
+    WebhookId, "webhook";
+    /// One request to a webhook.
+    DeliveryId, "delivery";
 }
 
 macro_rules! number {
@@ -191,6 +199,66 @@ impl<'de> Deserialize<'de> for SessionToken {
     }
 }
 
+/// What a broker signs for itself when it acknowledges a fact: in which incarnation of its store it had counted how many facts of
+/// which agent. To the agent it is 64 opaque characters of unpadded base64url that it gives back in `hello`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct AckReceipt([u8; 48]);
+
+impl AckReceipt {
+    /// Of this incarnation, with this code over it and over what was counted.
+    pub fn new(store_epoch: StoreEpoch, code: [u8; 32]) -> Self {
+        let mut bytes = [0; 48];
+        bytes[..16].copy_from_slice(store_epoch.uuid().as_bytes());
+        bytes[16..].copy_from_slice(&code);
+        Self(bytes)
+    }
+
+    /// The incarnation that it says it is of; true only if the code is.
+    pub fn store_epoch(&self) -> StoreEpoch {
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&self.0[..16]);
+        StoreEpoch::from_uuid(Uuid::from_bytes(bytes))
+    }
+
+    /// The authentication code, which only the broker's key can make.
+    pub fn code(&self) -> &[u8] {
+        &self.0[16..]
+    }
+}
+
+impl fmt::Display for AckReceipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl fmt::Debug for AckReceipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "AckReceipt(of {:?})", self.store_epoch())
+    }
+}
+
+impl FromStr for AckReceipt {
+    type Err = IdError;
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| <[u8; 48]>::try_from(bytes).ok());
+        bytes.map(Self).ok_or_else(|| IdError::new("receipt", text, "64 characters of base64url"))
+    }
+}
+
+impl Serialize for AckReceipt {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for AckReceipt {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
 /// A SHA-256 digest; 64 lowercase hexadecimal digits as text.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transparent))]
@@ -277,6 +345,16 @@ mod tests {
         assert_eq!(token.reveal().parse::<SessionToken>().unwrap(), token);
         let error = "c2VjcmV0".parse::<SessionToken>().unwrap_err();
         assert!(!error.to_string().contains("c2VjcmV0"), "{error}");
+    }
+
+    #[test]
+    fn a_receipt_survives_its_text_and_refuses_others() {
+        let epoch = StoreEpoch::from_uuid(Uuid::from_u128(5));
+        let receipt = AckReceipt::new(epoch, [9; 32]);
+        assert_eq!(receipt.to_string().len(), 64);
+        assert_eq!(receipt.to_string().parse(), Ok(receipt));
+        assert_eq!((receipt.store_epoch(), receipt.code()), (epoch, &[9; 32][..]));
+        assert!("AAAA".parse::<AckReceipt>().is_err() && "?".repeat(64).parse::<AckReceipt>().is_err());
     }
 
     #[test]

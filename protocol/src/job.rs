@@ -260,6 +260,9 @@ pub enum Event {
     },
     /// The agent's spool is gone or older than it was.
     SpoolLost,
+    /// The broker's store is a restored copy, the agent's spool is lost as well, and the job is older than the restored store's
+    /// incarnation: nobody knows what became of it since the copy was made.
+    BothLost,
     /// The agent was revoked or is gone for good.
     AgentLost,
 }

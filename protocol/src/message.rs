@@ -22,7 +22,7 @@ pub use transfer::{Ack, BlockedReason, Open, Refuse, RefuseReason};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Attempt, FactSeq, JobId, StoreEpoch, TransferId};
+use crate::ids::{AckReceipt, Attempt, FactSeq, JobId, StoreEpoch, TransferId};
 use crate::job::Request;
 
 /// What an agent says.
@@ -109,6 +109,9 @@ pub enum ToAgent {
         fact_seq: FactSeq,
         /// How many facts of this agent the store has taken in all; an agent that remembers more knows of a restored store.
         facts_acked: u64,
+        /// Proof of that number for the broker itself, which the agent keeps with the largest number and gives back in `hello`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        receipt: Option<AckReceipt>,
     },
     /// The broker is stopping: finish what is on the wire and come back after this time.
     Drain {

@@ -168,7 +168,7 @@ pub struct JobOptions {
     /// `auto`, `color`, `monochrome` ...
     #[serde(skip_serializing_if = "Option::is_none")]
     pub print_color_mode: Option<String>,
-    /// Ranges of pages, each [first, last], counted from 1.
+    /// Ranges of pages in rising order, each `[first, last]`, counted from 1: `[[1, 3], [7, 7]]`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub page_ranges: Vec<(u32, u32)>,
     /// `portrait`, `landscape`, `reverse-landscape`, `reverse-portrait`, `none`.
@@ -215,6 +215,26 @@ pub enum OnUncertain {
     Reprint,
     /// Leave it: it may not have come out.
     Drop,
+}
+
+/// What becomes of jobs that waited for a printer while its agent was away, when the agent is back after a minute or longer. Jobs that
+/// the agent may have something of already are not touched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(tag = "policy", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum OnReturn {
+    /// All are printed.
+    #[default]
+    PrintAll,
+    /// The newest one is printed, the others are canceled.
+    NewestOnly,
+    /// All are held until somebody releases them.
+    Hold,
+    /// Those that were accepted longer ago than this are canceled.
+    DropOlderThan {
+        /// In seconds.
+        seconds: u64,
+    },
 }
 
 #[cfg(test)]

@@ -53,6 +53,7 @@ fn hello() -> Hello {
         spool: SpoolId::from_uuid(id(3)),
         ledger_seq: 41,
         facts_acked: 12,
+        receipt: Some(AckReceipt::new(StoreEpoch::from_uuid(id(4)), [5; 32])),
         session: Some(SessionToken::from_bytes([7; 32])),
         hostname: "till-3".into(),
         os: "linux-x86_64".into(),
@@ -162,6 +163,7 @@ fn to_agent() -> Vec<(&'static str, ToAgent)> {
         priority: 50,
         accepted_ms: 1_795_363_100_000,
         expires_ms: Some(1_796_572_700_000),
+        pacing_bytes_s: None,
     };
     vec![
         (
@@ -177,6 +179,7 @@ fn to_agent() -> Vec<(&'static str, ToAgent)> {
                 report_interval_ms: None,
             }),
         ),
+        ("broker-open-paced", ToAgent::Open(Box::new(Open { pacing_bytes_s: Some(9600), ..open.clone() }))),
         ("broker-open", ToAgent::Open(Box::new(open))),
         ("broker-blocked", ToAgent::Blocked { transfer: TRANSFER, reason: BlockedReason::OtherTransfer }),
         ("broker-unblocked", ToAgent::Unblocked { transfer: TRANSFER }),
@@ -184,7 +187,13 @@ fn to_agent() -> Vec<(&'static str, ToAgent)> {
         ("broker-request", ToAgent::Request { job: job(), attempt: ATTEMPT, request: Request::Cancel }),
         (
             "broker-fact-ack",
-            ToAgent::FactAck { job: job(), attempt: ATTEMPT, fact_seq: FactSeq(3), facts_acked: 13 },
+            ToAgent::FactAck {
+                job: job(),
+                attempt: ATTEMPT,
+                fact_seq: FactSeq(3),
+                facts_acked: 13,
+                receipt: Some(AckReceipt::new(StoreEpoch::from_uuid(id(4)), [6; 32])),
+            },
         ),
         ("broker-drain", ToAgent::Drain { retry_after_ms: 2500 }),
     ]
@@ -268,7 +277,7 @@ fn apps() -> Vec<(&'static str, serde_json::Value)> {
         delivery: Delivery::Stream,
         priority: 50,
         expires_in_s: None,
-        on_uncertain: OnUncertain::Hold,
+        on_uncertain: Some(OnUncertain::Hold),
         hold: false,
         tags: vec!["shop".into()],
     };

@@ -95,6 +95,7 @@ fn event_words(event: Event) -> String {
         Event::Refused { .. } => "refused".into(),
         Event::Fact { kind, .. } => format!("fact {}", fact_word(kind)),
         Event::SpoolLost => "spool-lost".into(),
+        Event::BothLost => "both-lost".into(),
         Event::AgentLost => "agent-lost".into(),
     }
 }
@@ -111,6 +112,7 @@ fn attempt_of(event: Event) -> Option<Attempt> {
         | Event::Decide(_)
         | Event::Send { .. }
         | Event::SpoolLost
+        | Event::BothLost
         | Event::AgentLost => None,
     }
 }
@@ -196,6 +198,7 @@ fn events() -> Vec<Event> {
         Event::Send { may_print: false },
         Event::Send { may_print: true },
         Event::SpoolLost,
+        Event::BothLost,
         Event::AgentLost,
     ];
     for attempt in [0, NOW - 1, NOW, NOW + 1].map(Attempt) {
@@ -235,7 +238,7 @@ fn every_cell_of_the_table_is_what_the_code_does() {
             cells += 1;
         }
     }
-    assert_eq!(cells, 12 * 2 * 5 * (14 + 4 * 12));
+    assert_eq!(cells, 12 * 2 * 5 * (15 + 4 * 12));
     let idle: Vec<_> = rows.iter().filter(|row| !used.contains(&row.line)).map(|row| row.line).collect();
     assert!(idle.is_empty(), "rows that decide nothing, by line: {idle:?}");
 }
@@ -286,6 +289,7 @@ fn any_event() -> impl Strategy<Value = Event> {
             Event::Decide(Decision::Reprint),
             Event::Decide(Decision::Drop),
             Event::SpoolLost,
+            Event::BothLost,
             Event::AgentLost,
         ]),
         any::<bool>().prop_map(|may_print| Event::Send { may_print }),

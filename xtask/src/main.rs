@@ -5,12 +5,14 @@
 //!   cargo xtask demo | natlab     builds what it needs, then runs it
 //!   cargo xtask test              a list of stages ── table of times ── "N passed, N failed"
 //!   cargo xtask deny              cargo-deny, or its own reading of deny.toml
+//!   cargo xtask package           what people install: .deb, tar.gz, Containerfile
 //! ```
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is a command for a terminal")]
 
 mod demo;
 mod deny;
 mod natlab;
+mod package;
 mod run;
 mod supply;
 mod test;
@@ -32,6 +34,7 @@ enum Command {
     Test(test::Args),
     Natlab(natlab::Args),
     Deny(deny::Args),
+    Package(package::Args),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Natlab(args) => natlab::run(&args),
         Command::Deny(args) => deny::run(&args),
+        Command::Package(args) => package::run(&args),
     };
     match result {
         Ok(code) => code,

@@ -28,9 +28,10 @@ use crate::shared::stirred::Stirred;
 use crate::spool::part::{self, PartFile};
 use crate::spool::reader::{self, JobRow, Meta};
 use crate::spool::{Change, JobKey, Ledger, LedgerError, Phase, sweep};
+use crate::status::Connection;
 
 /// `ledger.sqlite3` in the state directory.
-const LEDGER_FILE: &str = "ledger.sqlite3";
+pub(crate) const LEDGER_FILE: &str = "ledger.sqlite3";
 /// Large documents, in the state directory.
 const SPOOL_DIR: &str = "spool";
 
@@ -57,6 +58,7 @@ pub(super) async fn open(config: &Config, extras: Extras, agent: AgentId) -> Res
     let clock = Arc::new(BrokerClock::new(meta.clock_offset_ms, extras.clock_skew_ms));
     let printers = open_printers(config, extras, &ledger).await?;
     let infos = ask(&printers, &[], FIRST_DESCRIBE_WITHIN).await;
+    let since_ms = clock.now_ms();
     let (sender, commands) = mpsc::channel(LINK_COMMANDS);
     let shared = Arc::new(Shared {
         ledger,
@@ -66,6 +68,7 @@ pub(super) async fn open(config: &Config, extras: Extras, agent: AgentId) -> Res
         min_free_bytes: config.min_free_bytes,
         commands: sender,
         online: watch::Sender::new(None),
+        link: watch::Sender::new(Connection::Trying { since_ms, trouble: None }),
         printers: watch::Sender::new(Arc::new(infos)),
         stirred: Stirred::default(),
         expecting: watch::Sender::new(false),

@@ -130,8 +130,8 @@ impl Desk {
             }
             LinkEvent::Drop(key, reason) => self.on_drop(key, &reason).await,
             LinkEvent::Request(key, request) => self.on_request(key, request).await,
-            LinkEvent::FactAck { key, fact_seq, facts_acked } => {
-                self.shared.ledger.lazily(Change::Acked { key, fact_seq, facts_acked }).await
+            LinkEvent::FactAck { key, fact_seq, facts_acked, receipt } => {
+                self.shared.ledger.lazily(Change::Acked { key, fact_seq, facts_acked, receipt }).await
             }
         }
     }

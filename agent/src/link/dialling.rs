@@ -25,6 +25,7 @@ use super::{LinkCommand, LinkEvent, SessionNumber, token};
 use crate::limits::{DIAL_WITHIN, HOURLY, MAX_PARALLEL_DIALS};
 use crate::shared::Shared;
 use crate::spool::Change;
+use crate::status::Connection;
 
 /// What dialling needs to know.
 pub(crate) struct Link {
@@ -85,6 +86,11 @@ impl Link {
         let (epoch, endpoint) = (greeted.welcome.epoch, greeted.welcome.observed_endpoint);
         let (resumed, name) = (greeted.welcome.resumed, greeted.welcome.agent_name.clone());
         tracing::info!(%epoch, %endpoint, resumed, name, "connected");
+        self.shared.link.send_replace(Connection::Connected {
+            since_ms: self.shared.clock.now_ms(),
+            observed_endpoint: endpoint,
+            epoch: epoch.0,
+        });
         if let Some(ms) = self.shared.clock.correct(greeted.welcome.broker_time_ms)
             && let Err(error) = self.shared.ledger.lazily(Change::ClockOffset { ms }).await
         {
@@ -93,6 +99,8 @@ impl Link {
         let session = Session::new(greeted, number, before, Arc::clone(&self.shared), self.events.clone());
         let (lost, liveness) = session.run(&mut self.commands, network, &self.stop).await;
         tracing::info!(%epoch, reason = %describe(&lost), "disconnected");
+        let since_ms = self.shared.clock.now_ms();
+        self.shared.link.send_replace(Connection::Trying { since_ms, trouble: Some(describe(&lost)) });
         (lost, liveness)
     }
 
@@ -125,7 +133,7 @@ impl Link {
                     Ok(_) => dialler.on_failure(Instant::now(), Failure::Unreachable),
                     Err(failed) => {
                         let failure = self.failure(&failed);
-                        tell(&mut told, &failed);
+                        self.trouble(&mut told, &failed);
                         dialler.on_failure(Instant::now(), failure);
                     }
                 },
@@ -139,7 +147,7 @@ impl Link {
                     match greeted {
                         Ok(greeted) => return Some(greeted),
                         Err(error) => {
-                            tell(&mut told, &error);
+                            self.trouble(&mut told, &error);
                             not_greeted(dialler, &error);
                         }
                     }
@@ -175,6 +183,16 @@ impl Link {
         };
         tracing::debug!(n, "dialling");
         Ok(inkwire_transport::dial(dial).await?)
+    }
+
+    /// Why there is no session, for the log and for people at this PC.
+    fn trouble(&self, told: &mut Option<String>, error: &(dyn std::error::Error + 'static)) {
+        self.shared.link.send_if_modified(|link| {
+            let Connection::Trying { trouble, .. } = link else { return false };
+            let news = trouble.replace(error.to_string());
+            news != *trouble
+        });
+        tell(told, error);
     }
 
     /// What an attempt's end means for the next; a refusal tells the broker's time.

@@ -43,13 +43,15 @@ pub(super) async fn greet(
 ) -> Result<Greeted, NotGreeted> {
     let printers = Arc::clone(&shared.printers.borrow());
     let ledger = &shared.ledger;
+    let (facts_acked, receipt) = ledger.facts_acked();
     let hello = Hello {
         protocol: PROTOCOL_VERSION,
         version: env!("CARGO_PKG_VERSION").into(),
         instance,
         spool: ledger.spool(),
         ledger_seq: ledger.ledger_seq(),
-        facts_acked: ledger.facts_acked(),
+        facts_acked,
+        receipt,
         session,
         hostname: identity::hostname(),
         os: identity::os(),

@@ -15,7 +15,7 @@ mod token;
 
 use bytes::Bytes;
 use inkwire_protocol::close::CloseCode;
-use inkwire_protocol::ids::{Attempt, FactSeq, JobId, StoreEpoch, TransferId};
+use inkwire_protocol::ids::{AckReceipt, Attempt, FactSeq, JobId, StoreEpoch, TransferId};
 use inkwire_protocol::job::Request;
 use inkwire_protocol::message::{Ack, FactMessage, Open, Refuse, Welcome};
 use inkwire_protocol::packet::Header;
@@ -44,7 +44,7 @@ pub(crate) enum LinkEvent {
     /// Something is asked of a job.
     Request(JobKey, Request),
     /// The broker has committed a fact.
-    FactAck { key: JobKey, fact_seq: FactSeq, facts_acked: u64 },
+    FactAck { key: JobKey, fact_seq: FactSeq, facts_acked: u64, receipt: Option<AckReceipt> },
     /// The session is over.
     Offline,
 }

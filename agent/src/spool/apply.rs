@@ -1,5 +1,6 @@
 //! Changes as SQL. Runs inside the writer's transaction.
 
+use inkwire_protocol::ids::AckReceipt;
 use rusqlite::{Connection, params};
 
 use super::LedgerError;
@@ -11,15 +12,18 @@ pub(super) struct Counters {
     pub(super) ledger_seq: u64,
     pub(super) next_fact_id: i64,
     pub(super) facts_acked: u64,
+    /// The broker's receipt for that number.
+    pub(super) receipt: Option<AckReceipt>,
     pub(super) dial_n: u64,
 }
 
 impl Counters {
     pub(super) fn load(db: &Connection) -> Result<Self, LedgerError> {
-        let (ledger_seq, facts_acked, dial_n) =
-            db.query_row("SELECT ledger_seq, facts_acked, dial_n FROM meta", [], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
-            })?;
+        let sql = "SELECT ledger_seq, facts_acked, dial_n, receipt FROM meta";
+        let (ledger_seq, facts_acked, dial_n, receipt) = db.query_row(sql, [], |row| {
+            let receipt: Option<String> = row.get(3)?;
+            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?, receipt))
+        })?;
         let next_fact_id: i64 =
             db.query_row("SELECT COALESCE(MAX(id), 0) + 1 FROM facts", [], |row| row.get(0))?;
         let natural = |number: i64| u64::try_from(number).unwrap_or(0);
@@ -27,6 +31,7 @@ impl Counters {
             ledger_seq: natural(ledger_seq),
             next_fact_id,
             facts_acked: natural(facts_acked),
+            receipt: receipt.and_then(|text| text.parse().ok()),
             dial_n: natural(dial_n),
         })
     }
@@ -108,11 +113,14 @@ pub(super) fn apply(db: &Connection, change: &Change, counters: &mut Counters) -
             run(sql, params![key.job.as_bytes(), key.attempt.0, counters.next_fact_id])?;
             counters.next_fact_id += 1;
         }
-        Change::Acked { key, fact_seq, facts_acked } => {
+        Change::Acked { key, fact_seq, facts_acked, receipt } => {
             let sql = "UPDATE facts SET acked = 1 WHERE job = ?1 AND attempt = ?2 AND fact_seq = ?3";
             run(sql, params![key.job.as_bytes(), key.attempt.0, fact_seq.0])?;
-            counters.facts_acked = counters.facts_acked.max(*facts_acked);
-            run("UPDATE meta SET facts_acked = ?1", params![signed(counters.facts_acked)])?;
+            if *facts_acked >= counters.facts_acked {
+                (counters.facts_acked, counters.receipt) = (*facts_acked, *receipt);
+                let text = receipt.map(|receipt| receipt.to_string());
+                run("UPDATE meta SET facts_acked = ?1, receipt = ?2", params![signed(*facts_acked), text])?;
+            }
         }
         Change::Session { token } => {
             run("UPDATE meta SET session = ?1", params![token.reveal()])?;
@@ -121,8 +129,11 @@ pub(super) fn apply(db: &Connection, change: &Change, counters: &mut Counters) -
             let last = "SELECT id FROM (SELECT id, ROW_NUMBER() OVER (PARTITION BY job, attempt
                         ORDER BY fact_seq DESC) AS place FROM facts) WHERE place = 1";
             run(&format!("UPDATE facts SET acked = 0 WHERE id IN ({last})"), params![])?;
-            counters.facts_acked = 0;
-            run("UPDATE meta SET store_epoch = ?1, facts_acked = 0", params![epoch.to_string()])?;
+            (counters.facts_acked, counters.receipt) = (0, None);
+            run(
+                "UPDATE meta SET store_epoch = ?1, facts_acked = 0, receipt = NULL",
+                params![epoch.to_string()],
+            )?;
         }
         Change::ClockOffset { ms } => {
             run("UPDATE meta SET clock_offset_ms = ?1", params![ms])?;

@@ -1,7 +1,7 @@
 //! What can be written to the ledger: every change is a value, and changes that belong together are one set.
 
 use bytes::Bytes;
-use inkwire_protocol::ids::{Attempt, FactSeq, JobId, SessionToken, StoreEpoch};
+use inkwire_protocol::ids::{AckReceipt, Attempt, FactSeq, JobId, SessionToken, StoreEpoch};
 use inkwire_protocol::message::{Fact, Open};
 use serde_json::Value;
 
@@ -84,7 +84,7 @@ pub(crate) enum Change {
     /// The last fact of the attempt is told again.
     Repeat { key: JobKey },
     /// The broker has committed a fact.
-    Acked { key: JobKey, fact_seq: FactSeq, facts_acked: u64 },
+    Acked { key: JobKey, fact_seq: FactSeq, facts_acked: u64, receipt: Option<AckReceipt> },
     /// The session to take up again.
     Session { token: SessionToken },
     /// Another incarnation of the broker's store: the last fact of every attempt is told again.

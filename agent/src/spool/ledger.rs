@@ -5,11 +5,11 @@
 //! poisons the ledger and ends the agent.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc;
+use std::sync::{Arc, PoisonError};
 
-use inkwire_protocol::ids::SpoolId;
+use inkwire_protocol::ids::{AckReceipt, SpoolId};
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
@@ -29,8 +29,12 @@ pub enum LedgerError {
     #[error("the ledger cannot be used: {0}")]
     Unusable(String),
     /// A newer program has written it.
-    #[error("the ledger is of version {found}, this program knows {known}: install the newer program again")]
+    #[error(
+        "{path} is a ledger of version {found}, this program knows up to {known}: install the newer program again"
+    )]
     Newer {
+        /// Its file.
+        path: String,
         /// Its version.
         found: i64,
         /// The newest that is known here.
@@ -158,9 +162,9 @@ impl Ledger {
         self.marks.ledger_seq.load(Ordering::Acquire)
     }
 
-    /// Facts that the broker has acknowledged so far, by its own count.
-    pub(crate) fn facts_acked(&self) -> u64 {
-        self.marks.facts_acked.load(Ordering::Acquire)
+    /// Facts that the broker has acknowledged so far, by its own count, and its receipt for that number.
+    pub(crate) fn facts_acked(&self) -> (u64, Option<AckReceipt>) {
+        *self.marks.facts_acked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the broker has still to hear of something.

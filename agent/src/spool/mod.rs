@@ -6,6 +6,7 @@
 mod apply;
 mod bounded;
 pub(crate) mod change;
+mod glance;
 mod ledger;
 pub(crate) mod part;
 pub(crate) mod reader;
@@ -14,9 +15,11 @@ mod space;
 pub(crate) mod sweep;
 mod writer;
 
+pub use glance::LastJob;
 pub use ledger::LedgerError;
 
 pub(crate) use change::{Change, JobKey, Phase};
+pub(crate) use glance::last_job;
 pub(crate) use ledger::Ledger;
 pub(crate) use space::free_bytes;
 

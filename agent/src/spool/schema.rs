@@ -5,9 +5,12 @@ use rusqlite::{Connection, OpenFlags};
 use super::LedgerError;
 
 /// Grows with each migration.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 /// The oldest SQLite whose WAL is sound (a checkpoint race was mended in 3.51.3).
 const MIN_SQLITE: i32 = 3_051_003;
+
+/// From version 1 on, one step a version.
+const STEPS: [&str; 1] = ["ALTER TABLE meta ADD COLUMN receipt TEXT"];
 
 const CREATE: &str = "
 CREATE TABLE meta (
@@ -16,6 +19,7 @@ CREATE TABLE meta (
     spool_id     TEXT    NOT NULL,
     ledger_seq   INTEGER NOT NULL DEFAULT 0,
     facts_acked  INTEGER NOT NULL DEFAULT 0,
+    receipt      TEXT,
     dial_n       INTEGER NOT NULL DEFAULT 0,
     store_epoch  TEXT,
     session      TEXT,
@@ -78,8 +82,15 @@ pub(super) fn open(path: &std::path::Path, agent: &str, spool: &str) -> Result<C
             transaction.pragma_update(None, "user_version", VERSION)?;
             transaction.commit()?;
         }
-        VERSION => {}
-        newer => return Err(LedgerError::Newer { found: newer, known: VERSION }),
+        1..=VERSION => {
+            let transaction = connection.unchecked_transaction()?;
+            for (version, step) in (2..).zip(STEPS).skip_while(|(next, _)| *next <= version) {
+                transaction.execute_batch(step)?;
+                transaction.pragma_update(None, "user_version", version)?;
+            }
+            transaction.commit()?;
+        }
+        found => return Err(LedgerError::Newer { path: path.display().to_string(), found, known: VERSION }),
     }
     let owner: String = connection.query_row("SELECT agent FROM meta", [], |row| row.get(0))?;
     if owner != agent {

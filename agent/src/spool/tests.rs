@@ -76,11 +76,19 @@ async fn facts_are_numbered_repeated_and_acknowledged() {
     assert_eq!(told.iter().map(|(_, fact)| fact.fact_seq.0).collect::<Vec<_>>(), [1, 2]);
     assert!(told[0].1.ledger_seq <= told[1].1.ledger_seq);
 
-    for seq in [1, 2] {
-        let acked = Change::Acked { key: key(1), fact_seq: FactSeq(seq), facts_acked: u64::from(seq) };
+    let epoch = inkwire_protocol::ids::StoreEpoch::from_uuid(Uuid::from_u128(9));
+    let receipt = |count| Some(inkwire_protocol::ids::AckReceipt::new(epoch, [count; 32]));
+    // The second one is heard first: the receipt stays with the larger number.
+    for seq in [2, 1] {
+        let acked = Change::Acked {
+            key: key(1),
+            fact_seq: FactSeq(seq),
+            facts_acked: u64::from(seq),
+            receipt: receipt(seq as u8),
+        };
         ledger.commit(vec![acked]).await.unwrap();
     }
-    assert!(!ledger.has_unacked() && ledger.facts_acked() == 2);
+    assert!(!ledger.has_unacked() && ledger.facts_acked() == (2, receipt(2)));
 
     ledger.commit(vec![Change::Repeat { key: key(1) }]).await.unwrap();
     let told = facts().await;
@@ -88,12 +96,11 @@ async fn facts_are_numbered_repeated_and_acknowledged() {
 
     // Another incarnation of the broker's store: the last fact of every attempt is told again.
     ledger.commit(label(key(2))).await.unwrap();
-    let epoch = inkwire_protocol::ids::StoreEpoch::from_uuid(Uuid::from_u128(9));
     ledger.commit(vec![Change::StoreEpoch { epoch }]).await.unwrap();
     let mut told: Vec<_> = facts().await.into_iter().map(|(_, fact)| (fact.job, fact.fact_seq.0)).collect();
     told.sort();
     assert_eq!(told, [(key(1).job, 2), (key(2).job, 1)]);
-    assert_eq!(ledger.facts_acked(), 0);
+    assert_eq!(ledger.facts_acked(), (0, None));
 }
 
 #[tokio::test]
@@ -113,7 +120,7 @@ async fn what_ended_is_known_and_pruned_only_when_it_was_told() {
     ledger.commit(vec![Change::Prune { before_ms: 200 }]).await.unwrap();
     assert_eq!(attempts().await.len(), 1, "the broker has not heard of it yet");
     for seq in [1, 2] {
-        let acked = Change::Acked { key: key(1), fact_seq: FactSeq(seq), facts_acked: 1 };
+        let acked = Change::Acked { key: key(1), fact_seq: FactSeq(seq), facts_acked: 1, receipt: None };
         ledger.commit(vec![acked]).await.unwrap();
     }
     ledger.commit(vec![Change::Prune { before_ms: 200 }]).await.unwrap();
@@ -140,7 +147,27 @@ fn another_agents_and_a_newer_ledger_are_refused() {
     let db = rusqlite::Connection::open(&path).unwrap();
     db.pragma_update(None, "user_version", 99).unwrap();
     drop(db);
-    assert!(matches!(Ledger::open(&path, "agent-1", spool), Err(LedgerError::Newer { found: 99, .. })));
+    let Err(error) = Ledger::open(&path, "agent-1", spool) else { panic!("a newer ledger is taken") };
+    assert!(matches!(error, LedgerError::Newer { found: 99, .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains(&*path.to_string_lossy()) && text.contains("knows up to 2"), "{text}");
+}
+
+#[test]
+fn a_ledger_of_version_1_is_taken_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("ledger.sqlite3");
+    let spool = SpoolId::from_uuid(Uuid::from_u128(1));
+    drop(Ledger::open(&path, "agent-1", spool).unwrap());
+    let db = rusqlite::Connection::open(&path).unwrap();
+    db.execute_batch(
+        "ALTER TABLE meta DROP COLUMN receipt; UPDATE meta SET facts_acked = 7; PRAGMA user_version = 1",
+    )
+    .unwrap();
+    drop(db);
+    for _ in 0..2 {
+        assert_eq!(Ledger::open(&path, "agent-1", spool).unwrap().facts_acked(), (7, None));
+    }
 }
 
 #[test]

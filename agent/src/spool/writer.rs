@@ -1,10 +1,11 @@
 //! The writer of the ledger: a thread that commits what has gathered, then answers everybody who waits for it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use inkwire_protocol::ids::AckReceipt;
 use rusqlite::Connection;
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot, watch};
 
@@ -30,13 +31,14 @@ pub(super) struct Set {
 #[derive(Debug, Default)]
 pub(super) struct Marks {
     pub(super) ledger_seq: AtomicU64,
-    pub(super) facts_acked: AtomicU64,
+    pub(super) facts_acked: Mutex<(u64, Option<AckReceipt>)>,
     pub(super) unacked: AtomicU64,
 }
 
 impl Marks {
     pub(super) fn publish(&self, counters: &Counters, unacked: u64) {
-        self.facts_acked.store(counters.facts_acked, Ordering::Release);
+        *self.facts_acked.lock().unwrap_or_else(PoisonError::into_inner) =
+            (counters.facts_acked, counters.receipt);
         self.unacked.store(unacked, Ordering::Release);
         self.ledger_seq.store(counters.ledger_seq, Ordering::Release);
     }

@@ -257,6 +257,7 @@ impl Conn {
             attempt: fact.attempt,
             fact_seq: fact.fact_seq,
             facts_acked: self.facts,
+            receipt: None,
         });
     }
 

@@ -1,8 +1,8 @@
 //! What an operator can do. `account` may be left out everywhere: it is `default` then.
 
-use inkwire_protocol::app::{Problem, ProblemKind, Scope};
+use inkwire_protocol::app::{Problem, ProblemKind, Role, Scope};
 use inkwire_protocol::close::CloseCode;
-use inkwire_protocol::ids::{AccountId, AgentId, KeyId, Sha256Digest, UserId};
+use inkwire_protocol::ids::{AccountId, AgentId, EnrolmentId, KeyId, Sha256Digest, UserId};
 use inkwire_protocol::limits::MAX_NAME_CHARS;
 use rand::Rng as _;
 use serde::Deserialize;
@@ -13,11 +13,11 @@ use zeroize::Zeroizing;
 use super::Admin;
 use crate::api::table::{Nothing, read};
 use crate::api::{new_key, present};
-use crate::auth::internal;
 use crate::auth::keys::{self, Kind};
+use crate::auth::{Revoked, internal};
 use crate::clock::now_ms;
 use crate::first_start::{ACCOUNT, new_sign_in, sign_in_link};
-use crate::limits::{MAX_ENROLMENT_LIFETIME, SIGN_IN_LIFETIME};
+use crate::limits::{MAX_ADMIN_LIST, MAX_ENROLMENT_LIFETIME, SIGN_IN_LIFETIME};
 use crate::store::{AccountRow, Change, CommitError, UserRow};
 
 type Answer = Result<Value, Problem>;
@@ -65,12 +65,12 @@ struct NewUser {
     #[serde(default = "default_account")]
     account: String,
     name: String,
-    #[serde(default = "admin_role")]
-    role: Scope,
+    #[serde(default = "owner")]
+    role: Role,
 }
 
-const fn admin_role() -> Scope {
-    Scope::Admin
+const fn owner() -> Role {
+    Role::Owner
 }
 
 #[derive(Deserialize)]
@@ -154,7 +154,10 @@ async fn user_create(admin: &Admin, params: NewUser) -> Answer {
         account: account(admin, &params.account).await?.id,
         name: params.name,
         role: params.role,
+        password: None,
+        disabled: false,
         created_ms: now_ms(),
+        last_sign_in_ms: None,
     };
     let answer = json!({ "id": row.id, "name": row.name, "role": row.role });
     commit(admin, vec![Change::CreateUser(row)]).await?;
@@ -194,7 +197,7 @@ async fn key_create(admin: &Admin, params: NewKey) -> Answer {
 
 async fn key_list(admin: &Admin, params: OfAccount) -> Answer {
     let account = account(admin, &params.account).await?;
-    let keys = admin.api.store.keys(account.id).await.map_err(internal)?;
+    let keys = admin.api.store.keys(account.id, None, MAX_ADMIN_LIST).await.map_err(internal)?;
     let shown = keys.iter().map(|row| {
         json!({
             "id": row.id, "name": row.name, "scope": row.scope, "created_ms": row.created_ms,
@@ -207,7 +210,7 @@ async fn key_list(admin: &Admin, params: OfAccount) -> Answer {
 async fn key_revoke(admin: &Admin, params: OfKey) -> Answer {
     let account = account(admin, &params.account).await?.id;
     commit(admin, vec![Change::RevokeKey { account, key: params.key, at_ms: now_ms() }]).await?;
-    admin.api.key_revoked(params.key);
+    admin.api.revoke(Revoked::Key(params.key));
     Ok(json!({}))
 }
 
@@ -222,10 +225,10 @@ async fn enrolment_create(admin: &Admin, params: NewEnrolment) -> Answer {
     let mut random = Zeroizing::new([0; 32]);
     rand::rng().fill_bytes(&mut random[..]);
     let token = keys::make(Kind::Enrolment, &random);
-    let created_ms = now_ms();
+    let (id, created_ms) = (EnrolmentId::from_uuid(Uuid::now_v7()), now_ms());
     let hash = Sha256Digest::of(&random[..]);
     let expires_ms = created_ms + expires_in_s * 1000;
-    commit(admin, vec![Change::CreateEnrolment { account, hash, created_ms, expires_ms }]).await?;
+    commit(admin, vec![Change::CreateEnrolment { account, id, hash, created_ms, expires_ms }]).await?;
     Ok(json!({ "token": token.as_str(), "expires_in_s": expires_in_s, "pair_url": admin.url.to_string() }))
 }
 

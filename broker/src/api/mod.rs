@@ -10,6 +10,7 @@
 //! A new method is one function in `methods/` and one entry in `table`, which also gives it its REST path and its place in the
 //! OpenAPI document.
 
+mod asked;
 mod calls;
 mod methods;
 mod openapi;
@@ -26,19 +27,19 @@ use axum::body::Body;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use inkwire_protocol::app::{Problem, ProblemKind};
-use inkwire_protocol::ids::KeyId;
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::{self, Caller, keys};
+use crate::auth::{self, Caller, Revoked, keys};
 use crate::jobs::Jobs;
 use crate::pairing::Pairings;
 use crate::sessions::SharedSessions;
 use crate::store::SharedStore;
 
+pub(crate) use asked::{Asked, Door};
 pub(crate) use sign_in::new_key;
 
-/// Keys revoked that live connections may not have heard of yet; who lags looks its own key up.
+/// Revocations that live connections may not have heard of yet; who lags is judged anew in any case.
 const REVOCATIONS: usize = 64;
 
 /// What methods stand on.
@@ -53,7 +54,7 @@ pub(crate) struct Api {
     pub(crate) calls: calls::Calls,
     /// Cancelled when nothing new is to be begun.
     pub(crate) closing: CancellationToken,
-    revoked: broadcast::Sender<KeyId>,
+    revoked: broadcast::Sender<Revoked>,
 }
 
 impl Api {
@@ -86,15 +87,23 @@ impl Api {
         auth::authenticate(&self.store, token).await.map(Some)
     }
 
-    /// A key was revoked (committed): connections that live on it are closed.
-    pub(crate) fn key_revoked(&self, key: KeyId) {
-        if self.revoked.send(key).is_err() {
-            tracing::debug!(%key, "no connection lives on the revoked key");
+    /// A caller was turned away at a door, before any method was called: counted and logged like a refused request.
+    pub(crate) fn turned_away(&self, door: &'static str, problem: Problem) -> Problem {
+        let kind = problem.kind().unwrap_or(ProblemKind::Internal);
+        self.sessions.counters.refused(kind);
+        tracing::info!(door, problem = kind.keyword(), detail = problem.detail, "request refused");
+        problem
+    }
+
+    /// Something was revoked or changed (committed): whoever stands on it is judged anew.
+    pub(crate) fn revoke(&self, revoked: Revoked) {
+        if self.revoked.send(revoked).is_err() {
+            tracing::debug!(?revoked, "no connection stands on what was revoked");
         }
     }
 
-    /// Hears of revoked keys.
-    pub(crate) fn revocations(&self) -> broadcast::Receiver<KeyId> {
+    /// Hears of revocations; see [`Caller::concerned_by`] and [`auth::judge_anew`]. Who lags must judge anew, too.
+    pub(crate) fn revocations(&self) -> broadcast::Receiver<Revoked> {
         self.revoked.subscribe()
     }
 }

@@ -13,14 +13,14 @@ use axum::response::{Html, IntoResponse as _};
 use axum::routing::{MethodFilter, MethodRouter, get, on, post};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 use inkwire_protocol::app::{Problem, ProblemKind, method};
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
 
 use super::query::QueryShape;
-use super::table::{self, Context, METHODS, Method, Place, Verb};
-use super::{Api, openapi, problem_response, sign_in};
+use super::table::{self, METHODS, Method, Place, Verb};
+use super::{Api, Asked, openapi, problem_response, sign_in};
 use crate::limits::MAX_REST_BODY_BYTES;
 
 type Shared = State<Arc<Api>>;
@@ -64,11 +64,7 @@ fn general(method: &'static Method, place: Place) -> MethodRouter<Arc<Api>> {
         Verb::Patch => MethodFilter::PATCH,
         Verb::Delete => MethodFilter::DELETE,
     };
-    let handler = async move |State(api): Shared,
-                              headers: HeaderMap,
-                              path: RawPathParams,
-                              RawQuery(query): RawQuery,
-                              body: Body1| {
+    let handler = async move |asked: Asked, path: RawPathParams, RawQuery(query): RawQuery, body: Body1| {
         let query = query.unwrap_or_default();
         let read = match place.verb {
             Verb::Get => Ok(shape.read(&query)),
@@ -77,7 +73,7 @@ fn general(method: &'static Method, place: Place) -> MethodRouter<Arc<Api>> {
         let answered = match read {
             Ok(mut params) => {
                 params.extend(path.iter().map(|(name, value)| (name.to_owned(), Value::from(value))));
-                call(api, &headers, method.name, params).await
+                asked.call(method.name, params).await
             }
             Err(problem) => Err(problem),
         };
@@ -94,20 +90,6 @@ pub(crate) fn dressed(mut response: Response<Body>) -> Response<Body> {
     response
 }
 
-/// Signs the caller in, calls the method, and answers.
-async fn call(
-    api: Arc<Api>,
-    headers: &HeaderMap,
-    name: &str,
-    params: Map<String, Value>,
-) -> Result<Value, Problem> {
-    let caller = api
-        .caller_of(headers)
-        .await?
-        .ok_or_else(|| ProblemKind::Unauthenticated.because("send `Authorization: Bearer` and an API key"))?;
-    table::call(Context { api, caller, connection: None }, name, Value::Object(params)).await
-}
-
 fn respond(answered: Result<Value, Problem>) -> Response<Body> {
     match answered {
         Ok(value) => json(StatusCode::OK, &value),
@@ -122,9 +104,9 @@ fn json(status: StatusCode, value: &Value) -> Response<Body> {
     response
 }
 
-async fn create_job(State(api): Shared, headers: HeaderMap, body: Body1) -> Response<Body> {
+async fn create_job(asked: Asked, body: Body1) -> Response<Body> {
     let created = match read_body(body) {
-        Ok(params) => call(api, &headers, method::JOBS_CREATE, params).await,
+        Ok(params) => asked.call(method::JOBS_CREATE, params).await,
         Err(problem) => Err(problem),
     };
     let Ok(value) = created else { return respond(created) };

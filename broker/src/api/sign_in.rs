@@ -47,10 +47,10 @@ pub(crate) async fn redeem(api: &Api, request: &SignIn) -> Result<SignedIn, Prob
     let Some(Outcome::User(user)) = used.into_iter().next() else {
         return Err(ProblemKind::Internal.because("the sign-in gave no user"));
     };
-    let (key, row) = new_key(user.account, format!("sign-in of {}", user.name), user.role);
+    let (key, row) = new_key(user.account, format!("sign-in of {}", user.name), user.role.scope());
     api.store.commit(vec![Change::CreateKey(row)]).await.map_err(failed)?;
     tracing::info!(user = user.name, "signed in by link");
-    Ok(SignedIn { key: key.to_string(), account: user.account, user: user.name, scope: user.role })
+    Ok(SignedIn { key: key.to_string(), account: user.account, user: user.name, scope: user.role.scope() })
 }
 
 /// A new key: its text, to be shown once, and its row.
@@ -67,6 +67,7 @@ pub(crate) fn new_key(account: AccountId, name: String, scope: Scope) -> (Zeroiz
         created_ms: now_ms(),
         expires_ms: None,
         revoked_ms: None,
+        last_used_ms: None,
     };
     (text, row)
 }

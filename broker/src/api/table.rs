@@ -1,6 +1,7 @@
 //! Every method of the API, by name: what it needs, where it stands in REST, and who answers it.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -15,6 +16,8 @@ use super::Api;
 use super::methods::{agents, events, jobs, me, pairings, printers};
 use super::rpc::Connection;
 use crate::auth::Caller;
+use crate::clock::now_ms;
+use crate::store::{Change, NewAudit};
 
 /// What a method is called with, besides its parameters.
 #[derive(Debug, Clone)]
@@ -23,9 +26,26 @@ pub(crate) struct Context {
     pub(crate) caller: Caller,
     /// The WebSocket, where the call came by one: uploads and subscriptions live on it.
     pub(crate) connection: Option<Arc<Connection>>,
+    /// Where the caller is, as far as the broker sees.
+    pub(crate) peer: SocketAddr,
 }
 
 impl Context {
+    /// An entry of the audit log: commit it together with the administrative change that it is about. `action` is the method's
+    /// name, `target` kind and id (`key:ID`), `detail` what else is worth knowing and never a secret.
+    pub(crate) fn audit(&self, action: &'static str, target: impl Into<String>, detail: Value) -> Change {
+        Change::Audit(Box::new(NewAudit {
+            account: self.caller.account,
+            at_ms: now_ms(),
+            who: self.caller.principal.label(),
+            who_name: self.caller.principal.name().to_owned(),
+            address: Some(self.peer.ip()),
+            action,
+            target: target.into(),
+            detail,
+        }))
+    }
+
     /// The WebSocket that the method needs; `what` says for what.
     pub(crate) fn connection(&self, what: &str) -> Result<&Arc<Connection>, Problem> {
         self.connection.as_ref().ok_or_else(|| {
@@ -148,14 +168,14 @@ pub(crate) fn named(name: &str) -> Option<&'static Method> {
 
 /// Calls a method by its name. What is refused is counted and logged.
 pub(crate) async fn call(context: Context, name: &str, params: Value) -> Result<Value, Problem> {
-    let (api, key) = (context.api.clone(), context.caller.key);
+    let (api, who) = (context.api.clone(), context.caller.principal.label());
     api.calls.called(name);
     let answered = answer_to(context, name, params).await;
     if let Err(problem) = &answered {
         let kind = problem.kind().unwrap_or(ProblemKind::Internal);
         api.sessions.counters.refused(kind);
         let (problem, detail) = (kind.keyword(), clip(&problem.detail));
-        tracing::info!(%key, method = clip(name), problem, detail, "request refused");
+        tracing::info!(who, method = clip(name), problem, detail, "request refused");
     }
     answered
 }

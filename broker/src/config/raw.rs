@@ -12,6 +12,8 @@ pub struct RawConfig {
     pub data_dir: Option<PathBuf>,
     /// One address or a list of them: `"0.0.0.0:7443"`.
     pub listen: Option<OneOrMany>,
+    /// The console on plain HTTP for this machine's own browsers: a loopback address, `"127.0.0.1:7480"`.
+    pub console_listen: Option<String>,
     /// How agents and apps reach the broker: `https://host[:port]`.
     pub public_url: Option<String>,
     /// More names and addresses for the certificate that the broker makes for itself.

@@ -79,6 +79,7 @@ impl Dispatcher {
             slow: false,
             loading: true,
             reconciling: online.reconciling,
+            restored_jobs: online.restored_jobs,
             spool_lost: online.spool_lost,
             said_reconciled: false,
             taken_up: false,

@@ -27,6 +27,7 @@ use super::transition::Note;
 use super::views::Views;
 use crate::clock::now_ms;
 use crate::documents::{Documents, Source};
+use crate::sessions::counters::Counters;
 use crate::sessions::link::{SessionCommand, SessionEvent};
 use crate::sessions::mailbox::Mailbox;
 use crate::store::{JobRow, SharedStore};
@@ -62,6 +63,8 @@ pub(super) struct Live {
     pub(super) loading: bool,
     pub(super) reconciling: bool,
     pub(super) spool_lost: bool,
+    /// Jobs up to this number are older than the store's incarnation.
+    pub(super) restored_jobs: u64,
     /// It has said `reconciled`: every fact that it had to repeat was heard.
     pub(super) said_reconciled: bool,
     /// Its jobs go on.
@@ -77,6 +80,12 @@ pub(super) struct Live {
 }
 
 impl Live {
+    /// The store is a restored copy whose gap this agent's ledger should have filled, and its spool is lost: for older jobs both
+    /// memories are gone.
+    pub(super) fn lost_both(&self) -> bool {
+        self.reconciling && self.spool_lost && self.restored_jobs > 0
+    }
+
     /// The store turned out to be a restored copy after this session had begun. It is about to be closed; nothing is sent on it.
     pub(super) fn is_of_old_store(&self, store: &SharedStore) -> bool {
         self.store_epoch != store.store_epoch()
@@ -86,6 +95,7 @@ impl Live {
 pub(super) struct Dispatcher {
     pub(super) store: SharedStore,
     pub(super) documents: Documents,
+    pub(super) counters: Arc<Counters>,
     pub(super) views: Arc<Views>,
     pub(super) progress: broadcast::Sender<(AccountId, JobProgress)>,
     pub(super) agents: HashMap<AgentId, Live>,

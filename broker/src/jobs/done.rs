@@ -36,6 +36,12 @@ impl Dispatcher {
                 }
             }
             Done::Heads { printer, agent, epoch, found } => self.refilled(agent, epoch, printer, found),
+            Done::Losing { agent, epoch, found: Ok(rows) } => {
+                if self.agents.get(&agent).is_some_and(|live| live.epoch == epoch) {
+                    self.lose_spool(agent, rows);
+                }
+            }
+            Done::Losing { agent, epoch, found: Err(_) } => self.close(agent, epoch),
             Done::Many { found: Ok(rows), event } => self.many(rows, event),
             Done::Many { found: Err(error), .. } => {
                 tracing::error!(%error, "jobs are left as they are until the next start")
@@ -84,6 +90,7 @@ impl Dispatcher {
 
     /// A fact of a job that the store does not know (any more): counted, acknowledged, and that is all.
     fn unknown_fact(&mut self, agent: AgentId, message: Box<inkwire_protocol::message::FactMessage>) {
+        self.counters.fact_of_unknown_job();
         tracing::info!(%agent, job = %message.job, "a fact of an unknown job");
         let fact = AcceptFact {
             agent,

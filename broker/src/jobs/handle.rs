@@ -25,6 +25,7 @@ use super::transition::Note;
 use super::views::Views;
 use crate::clock::now_ms;
 use crate::documents::{Disk, Documents, Source, Upload, Whole};
+use crate::sessions::counters::Counters;
 use crate::sessions::link::SessionEvent;
 use crate::store::{
     Change, CommitError, Depth, Idempotency, JobRow, NewJob, PrinterRow, ReadError, SharedStore,
@@ -51,6 +52,8 @@ pub(crate) struct Jobs {
 pub(crate) struct JobsStart {
     pub(crate) store: SharedStore,
     pub(crate) documents: Documents,
+    /// What agents say wrong is counted here.
+    pub(crate) counters: Arc<Counters>,
     pub(crate) max_document_bytes: u64,
     /// How long documents and jobs are kept after they have ended.
     pub(crate) keep_documents: Duration,
@@ -74,7 +77,8 @@ impl Jobs {
         start: JobsStart,
         events: mpsc::Receiver<SessionEvent>,
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), ReadError> {
-        let JobsStart { store, documents, max_document_bytes, keep_documents, keep_jobs, stop } = start;
+        let JobsStart { store, documents, counters, max_document_bytes, keep_documents, keep_jobs, stop } =
+            start;
         let known = store.document_files().await?.into_iter().collect();
         let folder = documents.clone();
         let swept = tokio::task::spawn_blocking(move || folder.sweep(&known)).await;
@@ -90,6 +94,7 @@ impl Jobs {
         let dispatcher = Dispatcher {
             store: Arc::clone(&store),
             documents: documents.clone(),
+            counters,
             views: Arc::clone(&views),
             progress: progress.clone(),
             agents: HashMap::new(),

@@ -51,6 +51,12 @@ impl Input {
         Self { wish: Wish::Do { events, note, attempt: None, with: None }, reply: None }
     }
 
+    /// Whether it tells a job that its agent's spool was lost.
+    pub(super) fn tells_of_loss(&self) -> bool {
+        let is_loss = |event: &Event| matches!(event, Event::SpoolLost | Event::BothLost);
+        matches!(&self.wish, Wish::Do { events, .. } if events.iter().any(is_loss))
+    }
+
     pub(super) fn of_attempt(attempt: Attempt, events: Vec<Event>, note: Note) -> Self {
         Self { wish: Wish::Do { events, note, attempt: Some(attempt), with: None }, reply: None }
     }
@@ -78,6 +84,8 @@ pub(super) enum Done {
     },
     /// Jobs to be told something each.
     Many { found: Result<Vec<JobRow>, ReadError>, event: Many },
+    /// Every job of an agent whose spool is lost, where the store is a restored copy.
+    Losing { agent: AgentId, epoch: Epoch, found: Result<Vec<JobRow>, ReadError> },
     /// The next expiry.
     Expiring { found: Result<(Vec<JobRow>, Option<u64>), ReadError> },
     /// Committed, nothing follows but what is named.
@@ -98,6 +106,8 @@ pub(super) enum Many {
 pub(super) enum Mark {
     Reconciled,
     SpoolLossHandled,
+    /// Both at once.
+    BothLossesHandled,
 }
 
 /// What follows a job's commit beside what its new standing says.

@@ -57,7 +57,7 @@ pub(super) fn new_job(
         priority: request.priority,
         options: request.options,
         warnings,
-        on_uncertain: request.on_uncertain,
+        on_uncertain: request.on_uncertain.unwrap_or_default(),
         tags: request.tags,
         idempotency_key: request.idempotency_key,
         reprint_of: None,

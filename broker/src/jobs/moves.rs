@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use inkwire_protocol::app::ProblemKind;
-use inkwire_protocol::ids::{AgentId, JobId};
+use inkwire_protocol::ids::{AckReceipt, AgentId, JobId};
 use inkwire_protocol::job::{Event, Ignored, State};
 use inkwire_protocol::message::{Fact, FactMessage};
 use inkwire_protocol::transfer::Layout;
@@ -66,6 +66,7 @@ impl Dispatcher {
             Moved::To(next, log) => (next, log),
             Moved::Ignored(why) => return self.nothing_moved(row, input, why),
             Moved::Violation => {
+                self.counters.fact_contradicts();
                 tracing::warn!(job = %row.job.id, state = %row.job.state, ?events, "an agent's fact contradicts what is known");
                 return self.nothing_moved(row, input, Ignored::NotNow);
             }
@@ -108,9 +109,7 @@ impl Dispatcher {
             // It was counted as ahead when its turn came.
             line.note(row);
         }
-        if let Wish::Do { events, .. } = &input.wish
-            && events.contains(&Event::SpoolLost)
-        {
+        if input.tells_of_loss() {
             self.spool_loss_told(row);
         }
         let job = self.views.present(row.clone());
@@ -171,9 +170,9 @@ impl Dispatcher {
         let mut after = None;
         for outcome in outcomes {
             match outcome {
-                Outcome::Fact { facts_acked, news } => {
+                Outcome::Fact { facts_acked, receipt, news } => {
                     tracing::trace!(%job, news, "a fact is taken");
-                    self.acknowledge(effect, facts_acked);
+                    self.acknowledge(effect, facts_acked, receipt);
                 }
                 Outcome::Job(row) => after = Some(*row),
                 Outcome::Done
@@ -188,7 +187,7 @@ impl Dispatcher {
             if let Some(entry) = self.jobs.get_mut(&job) {
                 entry.row = Some(after.clone());
             }
-            let lost = matches!(&input.wish, Wish::Do { events, .. } if events.contains(&Event::SpoolLost));
+            let lost = input.tells_of_loss();
             answer(input, Ok(self.views.present(after.clone())));
             self.follow(&before, &after);
             if lost {
@@ -200,10 +199,11 @@ impl Dispatcher {
         self.turn(job);
     }
 
-    fn acknowledge(&mut self, effect: &Effect, facts_acked: u64) {
+    fn acknowledge(&mut self, effect: &Effect, facts_acked: u64, receipt: AckReceipt) {
         if let Effect::FactAck { agent, message } = effect {
             let (job, attempt, fact_seq) = (message.job, message.attempt, message.fact_seq);
-            self.tell(*agent, SessionCommand::FactAck { job, attempt, fact_seq, facts_acked });
+            let receipt = Box::new(receipt);
+            self.tell(*agent, SessionCommand::FactAck { job, attempt, fact_seq, facts_acked, receipt });
         }
     }
 

@@ -49,9 +49,9 @@ impl Dispatcher {
     pub(super) fn reconciled(&mut self, agent: AgentId, epoch: Epoch) {
         let Some(live) = self.agents.get_mut(&agent) else { return };
         live.said_reconciled = true;
-        if live.reconciling {
+        if live.reconciling && !live.lost_both() {
             let store_epoch = live.store_epoch;
-            self.mark(agent, epoch, Mark::Reconciled, Change::Reconciled { agent, store_epoch });
+            self.mark(agent, epoch, Mark::Reconciled, vec![Change::Reconciled { agent, store_epoch }]);
         } else {
             self.take_up(agent);
         }
@@ -61,11 +61,19 @@ impl Dispatcher {
     /// so, after every outcome that its ledger still knows.
     fn take_up(&mut self, agent: AgentId) {
         let Some(live) = self.agents.get_mut(&agent) else { return };
-        if live.loading || live.reconciling || live.taken_up || (live.spool_lost && !live.said_reconciled) {
+        let both = live.lost_both();
+        let unheard = (live.reconciling && !both) || (live.spool_lost && !live.said_reconciled);
+        if live.loading || live.taken_up || unheard {
             return;
         }
         live.taken_up = true;
-        let lost = live.spool_lost;
+        let (lost, epoch) = (live.spool_lost, live.epoch);
+        if both {
+            let store = Arc::clone(&self.store);
+            return self.spawn(async move {
+                Done::Losing { agent, epoch, found: store.agent_unended_jobs(agent).await }
+            });
+        }
         let theirs = |row: &&JobRow| row.job.agent == agent && row.job.state != State::Pending;
         let rows: Vec<JobRow> =
             self.jobs.values().filter_map(|entry| entry.row.as_ref()).filter(theirs).cloned().collect();
@@ -78,15 +86,23 @@ impl Dispatcher {
         self.dispatch_all(agent);
     }
 
-    /// The spool is gone: nobody knows what became of jobs that could be printed, the others begin again.
-    fn lose_spool(&mut self, agent: AgentId, rows: Vec<JobRow>) {
-        if let Some(live) = self.agents.get_mut(&agent) {
-            live.losing = rows.iter().map(|row| row.job.id).collect();
-            live.losing.insert(JobId::from_uuid(uuid::Uuid::nil()));
-        }
+    /// The spool is gone: nobody knows what became of jobs that could be printed, the others begin again. Where the store is a restored
+    /// copy as well, those of before may have been printed since the copy was made, whatever the store thinks.
+    pub(super) fn lose_spool(&mut self, agent: AgentId, rows: Vec<JobRow>) {
+        let Some(live) = self.agents.get_mut(&agent) else { return };
+        let both_up_to = if live.lost_both() { live.restored_jobs } else { 0 };
+        live.losing = rows.iter().map(|row| row.job.id).collect();
+        live.losing.insert(JobId::from_uuid(uuid::Uuid::nil()));
         for row in rows {
-            let note = Note::because("spool-lost", "the agent's spool is gone or older than it was");
-            self.input_to(row, Input::events(vec![Event::SpoolLost], note));
+            let (event, note) = if row.job.number <= both_up_to {
+                let words = "the broker's store was restored from a backup and the agent's spool is lost: it may have been \
+                             printed after the backup was made";
+                (Event::BothLost, Note::because("store-and-spool-lost", words))
+            } else {
+                let note = Note::because("spool-lost", "the agent's spool is gone or older than it was");
+                (Event::SpoolLost, note)
+            };
+            self.input_to(row, Input::events(vec![event], note));
         }
         self.spool_loss_of(agent, JobId::from_uuid(uuid::Uuid::nil()));
     }
@@ -99,8 +115,15 @@ impl Dispatcher {
     fn spool_loss_of(&mut self, agent: AgentId, job: JobId) {
         let Some(live) = self.agents.get_mut(&agent) else { return };
         if live.losing.remove(&job) && live.losing.is_empty() {
-            let epoch = live.epoch;
-            self.mark(agent, epoch, Mark::SpoolLossHandled, Change::SpoolLossHandled { agent, epoch });
+            let (epoch, store_epoch, both) = (live.epoch, live.store_epoch, live.lost_both());
+            let handled = Change::SpoolLossHandled { agent, epoch };
+            if both {
+                // Together: a broker that dies here must not forget the one loss while it remembers the other.
+                let changes = vec![handled, Change::Reconciled { agent, store_epoch }];
+                self.mark(agent, epoch, Mark::BothLossesHandled, changes);
+            } else {
+                self.mark(agent, epoch, Mark::SpoolLossHandled, vec![handled]);
+            }
         }
     }
 
@@ -152,14 +175,18 @@ impl Dispatcher {
                 self.take_up(agent);
             }
             Mark::SpoolLossHandled => live.spool_lost = false,
+            Mark::BothLossesHandled => {
+                (live.reconciling, live.spool_lost) = (false, false);
+                self.views.with_agent(agent, |view| view.reconciling = false);
+            }
         }
         self.dispatch_all(agent);
     }
 
-    fn mark(&self, agent: AgentId, epoch: Epoch, what: Mark, change: Change) {
+    fn mark(&self, agent: AgentId, epoch: Epoch, what: Mark, changes: Vec<Change>) {
         let store = Arc::clone(&self.store);
         self.spawn(async move {
-            let result = store.commit(vec![change]).await;
+            let result = store.commit(changes).await;
             Done::Marked { agent, epoch, what, result }
         });
     }

@@ -160,6 +160,8 @@ pub(super) fn event(row: &JobRow, kind: &'static str, mut data: Map<String, Valu
     data.retain(|_, value| !value.is_null());
     data.insert("state".into(), json!(job.state));
     data.insert("attempt".into(), json!(job.attempt));
+    // The commit that holds this event raises it by one.
+    data.insert("rev".into(), json!(job.rev + 1));
     if let Some(reason) = &job.reason {
         data.insert("reason".into(), json!(reason));
     }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
-use super::{Port, connection};
+use super::{Kind, Port, connection};
 
 /// After a failed accept (mostly: no file descriptors left), so that the loop does not burn a core.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Accepts until the port closes.
-pub(crate) async fn accept_loop(port: Arc<Port>, listener: TcpListener) {
+pub(crate) async fn accept_loop(port: Arc<Port>, listener: TcpListener, kind: Kind) {
     let accepting = async {
         let mut failing = false;
         loop {
@@ -21,7 +21,7 @@ pub(crate) async fn accept_loop(port: Arc<Port>, listener: TcpListener) {
             match listener.accept().await {
                 Ok((stream, peer)) => {
                     failing = false;
-                    let serving = connection::serve(port.clone(), stream, peer, place, handshake);
+                    let serving = connection::serve(port.clone(), stream, (peer, kind), place, handshake);
                     port.tracker.spawn(serving);
                 }
                 Err(error) => {

@@ -7,11 +7,12 @@ use std::sync::atomic::Ordering;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use inkwire_protocol::limits::HANDSHAKE_WITHIN;
 use inkwire_transport::{Meter, Metered, set_socket_options};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_rustls::TlsAcceptor;
 
-use super::{From, Io, Port, proxy_v2, route};
+use super::{From, Io, Kind, PlainIo, Port, proxy_v2, route};
 use crate::addresses::Place;
 use crate::config::ProxyHeader;
 use crate::limits::MAX_HTTP_HEADER_BYTES;
@@ -34,11 +35,15 @@ enum Failed {
 pub(super) async fn serve(
     port: Arc<Port>,
     stream: TcpStream,
-    tcp: SocketAddr,
+    (tcp, kind): (SocketAddr, Kind),
     place: OwnedSemaphorePermit,
     handshake: OwnedSemaphorePermit,
 ) {
     let tcp = SocketAddr::new(tcp.ip().to_canonical(), tcp.port());
+    if let Kind::Console(_) = kind {
+        drop(handshake);
+        return serve_plain(port, stream, From { tcp, peer: tcp, kind }, place).await;
+    }
     let shaking = Box::pin(shake_hands(&port, stream, tcp));
     let shaken = port.closing.run_until_cancelled(shaking).await;
     drop(handshake);
@@ -46,7 +51,7 @@ pub(super) async fn serve(
     match shaken {
         Ok((io, meter, from, address_place)) => {
             let guard: Guard = Arc::new((place, address_place));
-            serve_http(port, io, meter, from, guard).await;
+            serve_http::<Io>(port, io, meter, from, guard).await;
         }
         Err(error) => {
             let counters = &port.sessions.counters;
@@ -59,6 +64,20 @@ pub(super) async fn serve(
             tracing::debug!(peer = %tcp, %error, "connection refused");
         }
     }
+}
+
+/// The console's port: nothing to be agreed on before HTTP.
+async fn serve_plain(port: Arc<Port>, stream: TcpStream, from: From, place: OwnedSemaphorePermit) {
+    let Some(address_place) = port.by_address.enter(from.peer.ip()) else {
+        port.sessions.counters.addresses_full.fetch_add(1, Ordering::Relaxed);
+        return;
+    };
+    if let Err(error) = set_socket_options(&stream) {
+        tracing::debug!(peer = %from.peer, %error, "socket options were not set");
+    }
+    let stream = Metered::new(stream);
+    let meter = stream.meter();
+    serve_http::<PlainIo>(port, stream, meter, from, Arc::new((place, Some(address_place)))).await;
 }
 
 async fn shake_hands(
@@ -86,10 +105,13 @@ async fn shake_hands(
     let acceptor = TlsAcceptor::from(port.tls.config());
     let tls = tokio::time::timeout(HANDSHAKE_WITHIN, acceptor.accept(stream)).await;
     let tls = tls.map_err(|_| Failed::TimedOut)?.map_err(Failed::Tls)?;
-    Ok((tls, meter, From { tcp, peer }, place))
+    Ok((tls, meter, From { tcp, peer, kind: Kind::Tls }, place))
 }
 
-async fn serve_http(port: Arc<Port>, io: Io, meter: Meter, from: From, guard: Guard) {
+async fn serve_http<S>(port: Arc<Port>, io: S, meter: Meter, from: From, guard: Guard)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let closing = port.closing.clone();
     let service = hyper::service::service_fn(move |request| {
         route::route(port.clone(), request, from, meter.clone(), guard.clone())

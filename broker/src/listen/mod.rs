@@ -7,6 +7,8 @@
 //!                                                               └─ everything else ───────▶ api (REST)
 //! ```
 //!
+//! The console may have a second port, plain HTTP on a loopback address: the same router and app WebSocket without TLS.
+//!
 //! Each connection holds a place, all together and by address, until its last byte: a stranger can fill neither.
 
 mod accept;
@@ -36,8 +38,19 @@ use crate::sessions::SharedSessions;
 
 pub(crate) use accept::accept_loop;
 
-/// What an accepted connection is made of.
+/// What a connection of the TLS port is made of.
 pub(crate) type Io = TlsStream<Metered<TcpStream>>;
+/// What a connection of the console's port is made of.
+pub(crate) type PlainIo = Metered<TcpStream>;
+
+/// Which port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The TLS port, for everybody.
+    Tls,
+    /// Plain HTTP for this machine's own browsers (`console_listen`): no agents, no proxies.
+    Console(SocketAddr),
+}
 
 /// What every connection needs.
 #[derive(Debug)]
@@ -99,4 +112,6 @@ pub(crate) struct From {
     pub(crate) tcp: SocketAddr,
     /// The peer, as far as the connection itself tells; a request's headers may tell more.
     pub(crate) peer: SocketAddr,
+    /// The port that it came by.
+    pub(crate) kind: Kind,
 }

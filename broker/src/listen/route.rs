@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::body::Body;
+use http::header::HOST;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use inkwire_protocol::app::{Problem, ProblemKind};
@@ -14,8 +15,9 @@ use inkwire_protocol::message::{
 use inkwire_transport::{Meter, SocketConfig};
 use tower::ServiceExt as _;
 
-use super::{From, Port, agent_door, forwarded, upgrade};
-use crate::api::{problem_response, rest, rpc};
+use super::{From, Kind, Port, agent_door, forwarded, upgrade};
+use crate::api::{Door, problem_response, rest, rpc};
+use crate::auth::origin;
 use crate::config::ProxyHeader;
 use crate::limits::REQUEST_WITHIN;
 use crate::sessions::Guard;
@@ -30,10 +32,13 @@ pub(super) async fn route(
 ) -> Result<Response<Body>, Infallible> {
     let routed = match observe(&port, &request, from) {
         Ok(observed) => match request.uri().path() {
+            AGENT_PATH | PAIR_PATH if from.kind != Kind::Tls => {
+                Err(ProblemKind::UnknownMethod.because("agents dial the broker's TLS port"))
+            }
             AGENT_PATH => agent(port, request, observed, meter, guard).await,
             PAIR_PATH => pair(&port, request, observed, meter, guard),
-            APP_PATH => app(port, request, meter, guard).await,
-            _ => rest(&port, request).await,
+            APP_PATH => app(port, request, Door { peer: observed, kind: from.kind }, meter, guard).await,
+            _ => rest(&port, request, Door { peer: observed, kind: from.kind }).await,
         },
         Err(problem) => Err(problem),
     };
@@ -42,6 +47,15 @@ pub(super) async fn route(
 
 /// Where the peer is: from the connection, or from the headers of a proxy that we trust.
 fn observe(port: &Port, request: &Request<Incoming>, from: From) -> Result<SocketAddr, Problem> {
+    if let Kind::Console(listening) = from.kind {
+        // A page of the internet whose name was made to point to this machine is none of ours.
+        let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        if !origin::is_loopback_authority(host, listening.port()) {
+            let detail = format!("this port serves this machine only: open http://{listening}/");
+            return Err(ProblemKind::InvalidRequest.because(detail));
+        }
+        return Ok(from.peer);
+    }
     let header = match port.proxies.header_from(from.tcp.ip()) {
         Some(header @ (ProxyHeader::Forwarded | ProxyHeader::XForwardedFor)) => header,
         Some(ProxyHeader::ProxyV2) | None => return Ok(from.peer),
@@ -101,23 +115,26 @@ fn pair(
 async fn app(
     port: Arc<Port>,
     mut request: Request<Incoming>,
+    door: Door,
     meter: Meter,
     guard: Guard,
 ) -> Result<Response<Body>, Problem> {
     let (response, pending) = upgrade::agree(&mut request, APP_SUBPROTOCOL, meter)?;
     // A key that is not valid is refused before the upgrade; none at all may still come as the first message.
-    let caller = port.api.caller_of(request.headers()).await?;
+    let caller = port.api.caller_of(request.headers()).await;
+    let caller = caller.map_err(|problem| port.api.turned_away("upgrade", problem))?;
     let (api, closing) = (port.api.clone(), port.closing.clone());
     port.tracker.spawn(async move {
-        if let Some(socket) = pending.socket(SocketConfig::APP).await {
-            rpc::serve(api, socket, caller, closing).await;
+        if let Some(socket) = pending.any_socket(SocketConfig::APP).await {
+            rpc::serve(api, socket, caller, door.peer, closing).await;
         }
         drop(guard);
     });
     Ok(response)
 }
 
-async fn rest(port: &Port, request: Request<Incoming>) -> Result<Response<Body>, Problem> {
+async fn rest(port: &Port, mut request: Request<Incoming>, door: Door) -> Result<Response<Body>, Problem> {
+    request.extensions_mut().insert(door);
     let answering = port.router.clone().oneshot(request.map(Body::new));
     match tokio::time::timeout(REQUEST_WITHIN, answering).await {
         Ok(Ok(response)) => Ok(rest::dressed(response)),

@@ -12,9 +12,11 @@ use hyper_util::rt::TokioIo;
 use inkwire_protocol::app::{Problem, ProblemKind};
 use inkwire_protocol::limits::HANDSHAKE_WITHIN;
 use inkwire_transport::{Meter, Socket, SocketConfig};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_util::either::Either;
 
-use super::Io;
+use super::{Io, PlainIo};
 
 /// What upgrades a connection after the answer has gone.
 pub(super) struct Pending {
@@ -61,15 +63,33 @@ pub(super) fn agree(
 }
 
 impl Pending {
-    /// Waits for the answer to have gone and takes the connection over. None where the peer went away before.
+    /// Waits for the answer to have gone and takes the TLS connection over. None where the peer went away before.
     pub(super) async fn socket(self, config: SocketConfig) -> Option<Socket<Io>> {
         let upgraded = tokio::time::timeout(HANDSHAKE_WITHIN, self.on).await.ok()?.ok()?;
-        // Every connection of this port is of this type.
         let parts = upgraded.downcast::<TokioIo<Io>>().ok()?;
-        // A copy, so that what the HTTP library has read beyond its request does not keep its whole buffer.
-        let leftover = Bytes::copy_from_slice(&parts.read_buf);
-        Some(inkwire_transport::accept(parts.io.into_inner(), leftover, self.meter, config).await)
+        Some(accept(parts.io.into_inner(), &parts.read_buf, self.meter, config).await)
     }
+
+    /// The same, on either port.
+    pub(super) async fn any_socket(self, config: SocketConfig) -> Option<Socket<Either<Io, PlainIo>>> {
+        let upgraded = tokio::time::timeout(HANDSHAKE_WITHIN, self.on).await.ok()?.ok()?;
+        let (io, read) = match upgraded.downcast::<TokioIo<Io>>() {
+            Ok(parts) => (Either::Left(parts.io.into_inner()), parts.read_buf),
+            Err(upgraded) => {
+                let parts = upgraded.downcast::<TokioIo<PlainIo>>().ok()?;
+                (Either::Right(parts.io.into_inner()), parts.read_buf)
+            }
+        };
+        Some(accept(io, &read, self.meter, config).await)
+    }
+}
+
+/// What the HTTP library has read beyond its request is copied, so that it does not keep its whole buffer.
+async fn accept<S>(io: S, read: &[u8], meter: Meter, config: SocketConfig) -> Socket<S>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    inkwire_transport::accept(io, Bytes::copy_from_slice(read), meter, config).await
 }
 
 /// Whether a header that is a list holds a token, in any case.

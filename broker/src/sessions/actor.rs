@@ -166,8 +166,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Actor<S> {
             SessionCommand::Request { job, attempt, request } => {
                 self.say(&ToAgent::Request { job, attempt, request })
             }
-            SessionCommand::FactAck { job, attempt, fact_seq, facts_acked } => {
-                self.say(&ToAgent::FactAck { job, attempt, fact_seq, facts_acked })
+            SessionCommand::FactAck { job, attempt, fact_seq, facts_acked, receipt } => {
+                let receipt = Some(*receipt);
+                self.say(&ToAgent::FactAck { job, attempt, fact_seq, facts_acked, receipt })
             }
             SessionCommand::Close { code, detail } => Err(Ending::new(code, detail)),
             SessionCommand::Drain { retry_after_ms } => self.say(&ToAgent::Drain { retry_after_ms }),

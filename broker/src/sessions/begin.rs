@@ -179,6 +179,7 @@ async fn commit(
         spool: hello.spool,
         ledger_seq: hello.ledger_seq,
         facts_acked: hello.facts_acked,
+        receipt: hello.receipt,
         presented: dialled.admitted.session,
         token,
         hostname: hello.hostname.clone(),
@@ -202,6 +203,10 @@ async fn commit(
             if started.store_restored {
                 tracing::warn!(%agent, "the store was restored from a backup: every other session begins anew");
                 sessions.send_back(agent);
+            }
+            if started.unproven {
+                sessions.counters.claim_unproven();
+                tracing::warn!(%agent, claimed = hello.facts_acked, "more acknowledged facts than it has a receipt for: not believed");
             }
             Ok(started)
         }
@@ -268,6 +273,7 @@ where
         held: hello.transfers,
         spool_lost: new.started.spool_lost,
         reconciling: new.started.reconciling,
+        restored_jobs: new.started.restored_jobs,
         store_epoch: new.started.store_epoch,
         observed: new.handle.observed,
         printers: hello.printers,

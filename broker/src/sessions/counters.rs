@@ -27,6 +27,12 @@ pub(crate) struct Counters {
     pub(crate) delivery: Leg,
     /// WebSockets of apps that are open.
     pub(crate) apps: AtomicU64,
+    /// Facts that contradict what is known of their job.
+    facts_contradictory: AtomicU64,
+    /// Facts of jobs that the store does not know.
+    facts_unknown: AtomicU64,
+    /// Agents that claimed more acknowledged facts than they have a receipt for.
+    claims_unproven: AtomicU64,
 }
 
 impl Default for Counters {
@@ -42,6 +48,9 @@ impl Default for Counters {
             endpoint_changes: AtomicU64::new(0),
             delivery: Leg::default(),
             apps: AtomicU64::new(0),
+            facts_contradictory: AtomicU64::new(0),
+            facts_unknown: AtomicU64::new(0),
+            claims_unproven: AtomicU64::new(0),
         }
     }
 }
@@ -59,6 +68,21 @@ impl Counters {
         if let Some((_, count)) = self.problems.iter().find(|(have, _)| *have == kind) {
             count.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// One more fact contradicted what is known of its job.
+    pub(crate) fn fact_contradicts(&self) {
+        self.facts_contradictory.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One more fact was of a job that the store does not know (any more).
+    pub(crate) fn fact_of_unknown_job(&self) {
+        self.facts_unknown.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One more agent claimed more acknowledged facts than it has a receipt for.
+    pub(crate) fn claim_unproven(&self) {
+        self.claims_unproven.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Every problem that has occurred, by keyword.
@@ -89,8 +113,18 @@ impl Counters {
         closed
             .chain(rest)
             .map(|(name, count)| (name, count.load(Ordering::Relaxed)))
+            .chain(self.suspicions())
             .filter(|&(_, count)| count > 0)
             .collect()
+    }
+
+    /// What agents said that does not fit, by kind.
+    pub(crate) fn suspicions(&self) -> [(&'static str, u64); 3] {
+        [
+            ("fact-contradictory", self.facts_contradictory.load(Ordering::Relaxed)),
+            ("fact-of-unknown-job", self.facts_unknown.load(Ordering::Relaxed)),
+            ("claim-unproven", self.claims_unproven.load(Ordering::Relaxed)),
+        ]
     }
 }
 
@@ -110,6 +144,9 @@ mod tests {
         counters.closed(CloseCode::TooLarge);
         counters.closed(CloseCode::Other(1006));
         assert_eq!(counters.all(), [("too-large", 2), ("other", 1)]);
+        counters.fact_contradicts();
+        counters.fact_of_unknown_job();
+        assert_eq!(counters.all()[2..], [("fact-contradictory", 1), ("fact-of-unknown-job", 1)]);
         counters.refused(ProblemKind::NotFound);
         assert_eq!(counters.problems(), [("not-found", 1)]);
         assert!(is_violation(CloseCode::TooLarge) && !is_violation(CloseCode::Superseded));

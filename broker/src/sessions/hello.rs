@@ -56,6 +56,7 @@ mod tests {
             spool: SpoolId::from_uuid(uuid::Uuid::nil()),
             ledger_seq: 0,
             facts_acked: 0,
+            receipt: None,
             session: None,
             hostname: "till".into(),
             os: "linux-x86_64".into(),

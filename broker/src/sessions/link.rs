@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use inkwire_protocol::close::CloseCode;
-use inkwire_protocol::ids::{AgentId, Attempt, Epoch, FactSeq, JobId, StoreEpoch};
+use inkwire_protocol::ids::{AckReceipt, AgentId, Attempt, Epoch, FactSeq, JobId, StoreEpoch};
 use inkwire_protocol::job::Request;
 use inkwire_protocol::message::{FactMessage, HeldTransfer, Open, RefuseReason};
 use inkwire_protocol::printer::PrinterInfo;
@@ -82,6 +82,8 @@ pub(crate) struct Online {
     pub(crate) spool_lost: bool,
     /// The agent will repeat its ledger: dispatch nothing new before `Reconciled`.
     pub(crate) reconciling: bool,
+    /// Jobs up to this number are older than the store's incarnation; 0 where that does not matter.
+    pub(crate) restored_jobs: u64,
     /// The incarnation of the store that `welcome` named.
     pub(crate) store_epoch: StoreEpoch,
     /// Where the broker sees the agent.
@@ -102,7 +104,7 @@ pub(crate) enum SessionCommand {
     /// Ask the agent to act on a job.
     Request { job: JobId, attempt: Attempt, request: Request },
     /// The fact is committed.
-    FactAck { job: JobId, attempt: Attempt, fact_seq: FactSeq, facts_acked: u64 },
+    FactAck { job: JobId, attempt: Attempt, fact_seq: FactSeq, facts_acked: u64, receipt: Box<AckReceipt> },
     /// End the session.
     Close { code: CloseCode, detail: &'static str },
     /// The broker is stopping.

@@ -47,7 +47,7 @@ pub(crate) use begin::{Dialled, begin};
 pub(crate) struct Sessions {
     pub(crate) store: SharedStore,
     pub(crate) registry: Registry,
-    pub(crate) counters: Counters,
+    pub(crate) counters: Arc<Counters>,
     pub(crate) events: mpsc::Sender<SessionEvent>,
     pub(crate) report_interval: Duration,
     pub(crate) tracker: TaskTracker,

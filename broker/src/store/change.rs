@@ -1,16 +1,17 @@
 //! What can be changed, and how a commit answers.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
+use inkwire_protocol::app::{AccountLimits, Role};
 use inkwire_protocol::ids::{
-    AccountId, AgentId, Attempt, DocumentId, Epoch, FactSeq, InstanceId, JobId, KeyId, PrinterId,
-    Sha256Digest, SpoolId, StoreEpoch, UserId,
+    AccountId, AckReceipt, AgentId, Attempt, DocumentId, EnrolmentId, Epoch, FactSeq, InstanceId, JobId,
+    KeyId, LoginId, PrinterId, Sha256Digest, SpoolId, StoreEpoch, UserId,
 };
 use inkwire_protocol::printer::PrinterInfo;
 use serde_json::Value;
 
-use super::rows::{AccountRow, AgentRow, JobRow, KeyRow, UserRow};
+use super::rows::{AccountRow, AgentRow, JobRow, KeyRow, LoginRow, PasswordHash, UserRow};
 
 /// One change. What it answers stands behind the arrow; `Done` where nothing is said.
 #[derive(Debug, Clone)]
@@ -21,14 +22,20 @@ pub(crate) enum Change {
     CreateUser(UserRow),
     /// A one-time sign-in link, of which only the hash is kept.
     CreateSignIn { user: UserId, hash: Sha256Digest, expires_ms: u64 },
-    /// Uses a sign-in link -> `User`; [`CommitError::NotFound`] where it is unknown, used or expired.
+    /// Uses a sign-in link -> `User`; [`CommitError::NotFound`] where it is unknown, used or expired, or its user is disabled.
     UseSignIn { hash: Sha256Digest, at_ms: u64 },
     /// A new API key.
     CreateKey(KeyRow),
     /// Revokes a key (again is fine).
     RevokeKey { account: AccountId, key: KeyId, at_ms: u64 },
     /// A one-use enrolment token, of which only the hash is kept.
-    CreateEnrolment { account: AccountId, hash: Sha256Digest, created_ms: u64, expires_ms: u64 },
+    CreateEnrolment {
+        account: AccountId,
+        id: EnrolmentId,
+        hash: Sha256Digest,
+        created_ms: u64,
+        expires_ms: u64,
+    },
     /// A paired agent -> `Agent`. With an enrolment hash the token is used up and names the account.
     PairAgent(Box<NewAgent>),
     /// Revokes an agent -> `Done`; its jobs are for [`crate::jobs`] to sort out.
@@ -65,6 +72,52 @@ pub(crate) enum Change {
     /// Retention -> `Swept`: documents of jobs that ended before `documents_before_ms`, then rows of jobs and events before
     /// `jobs_before_ms`, at most `limit` of each. Uncertain jobs are not touched.
     Sweep { documents_before_ms: u64, jobs_before_ms: u64, now_ms: u64, limit: u32 },
+
+    // People, limits, audit.
+    /// A person is changed -> `User`; [`CommitError::Refused`] where nobody would be left who may administer the account. What the
+    /// person has open ends where they are disabled.
+    UpdateUser {
+        account: AccountId,
+        user: UserId,
+        name: Option<String>,
+        role: Option<Role>,
+        disabled: Option<bool>,
+    },
+    /// Another password, or none -> `User`. Their sign-ins end, but `keep`.
+    SetPassword { account: AccountId, user: UserId, password: Option<PasswordHash>, keep: Option<LoginId> },
+    /// A person goes, with everything they have open; [`CommitError::Refused`] as above.
+    RemoveUser { account: AccountId, user: UserId },
+    /// A person signed in.
+    BeginLogin(LoginRow),
+    /// A sign-in was used; nothing where it has ended.
+    UseLogin { login: LoginId, at_ms: u64 },
+    /// A person signed out; again is fine.
+    EndLogin { login: LoginId },
+    /// A key was used.
+    UseKey { key: KeyId, at_ms: u64 },
+    /// An enrolment token that was not used is none any more.
+    RevokeEnrolment { account: AccountId, enrolment: EnrolmentId },
+    /// An account's own limits.
+    SetLimits { account: AccountId, limits: AccountLimits },
+    /// An administrative act, to be committed together with what it did.
+    Audit(Box<NewAudit>),
+}
+
+/// An administrative act; the store numbers it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct NewAudit {
+    pub(crate) account: AccountId,
+    pub(crate) at_ms: u64,
+    /// `key:ID`, `user:ID`, `token:SUBJECT` or `admin`.
+    pub(crate) who: String,
+    pub(crate) who_name: String,
+    pub(crate) address: Option<IpAddr>,
+    /// The method's name.
+    pub(crate) action: &'static str,
+    /// Kind and id, such as `key:ID`.
+    pub(crate) target: String,
+    /// Never a secret.
+    pub(crate) detail: Value,
 }
 
 /// An agent to be.
@@ -93,6 +146,8 @@ pub(crate) struct BeginSession {
     pub(crate) spool: SpoolId,
     pub(crate) ledger_seq: u64,
     pub(crate) facts_acked: u64,
+    /// By which that number is believed.
+    pub(crate) receipt: Option<AckReceipt>,
     /// Digest of the session token that the agent presented.
     pub(crate) presented: Option<Sha256Digest>,
     /// Digest of the session token that `welcome` will carry: the presented one again where it is the agent's, a new one otherwise.
@@ -135,6 +190,10 @@ pub(crate) struct Started {
     pub(crate) reconciling: bool,
     /// This very `hello` has shown that the store was restored: no live session of the old incarnation may go on.
     pub(crate) store_restored: bool,
+    /// It claims more acknowledged facts than the store has taken in, without a receipt: that is not believed.
+    pub(crate) unproven: bool,
+    /// Where `reconciling`: jobs of the account up to this number were in the store when its present incarnation began.
+    pub(crate) restored_jobs: u64,
 }
 
 /// An event to be logged; the store numbers it.
@@ -210,6 +269,7 @@ pub(crate) enum Outcome {
     /// How many facts of the agent were taken in all; `news` is false for a repeated one.
     Fact {
         facts_acked: u64,
+        receipt: AckReceipt,
         news: bool,
     },
     /// Files that have no row any more and may be removed now; `more` where the limit was reached.
@@ -237,6 +297,9 @@ pub(crate) enum CommitError {
     /// The name is taken.
     #[error("there is already {0} of this name")]
     Exists(&'static str),
+    /// Not in this state; says why and what would do.
+    #[error("{0}")]
+    Refused(&'static str),
     /// The store has failed or is closed; the process is about to end.
     #[error("the store has stopped")]
     Stopped,

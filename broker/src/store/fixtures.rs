@@ -54,6 +54,7 @@ pub(crate) fn hello(agent: AgentId, dial_n: u64) -> BeginSession {
         spool: spool(1),
         ledger_seq: 0,
         facts_acked: 0,
+        receipt: None,
         presented: None,
         token: Sha256Digest::of(&dial_n.to_be_bytes()),
         hostname: "till".into(),
@@ -123,6 +124,12 @@ impl House {
             Begun::Started(started) => *started,
             other => panic!("{other:?}"),
         }
+    }
+
+    /// A hello of an agent that this store, or a later copy of it, has acknowledged so many facts.
+    pub(crate) async fn remembering(&self, facts_acked: u64, begin: BeginSession) -> BeginSession {
+        let receipt = self.store.receipt(begin.agent, self.store.store_epoch(), facts_acked).await;
+        BeginSession { facts_acked, receipt: Some(receipt), ..begin }
     }
 
     pub(crate) async fn reconcile(&self) {

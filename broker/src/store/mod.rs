@@ -21,18 +21,22 @@ mod tests;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use inkwire_protocol::app::{EndpointChange, Event, JobList};
+use inkwire_protocol::app::{
+    AccountLimits, AuditEntry, AuditList, EndpointChange, Enrolment, Event, JobList,
+};
 use inkwire_protocol::ids::{
-    AccountId, AgentId, DocumentId, EventOffset, JobId, PrinterId, Sha256Digest, StoreEpoch,
+    AccountId, AgentId, DocumentId, EventOffset, JobId, KeyId, LoginId, PrinterId, Sha256Digest, StoreEpoch,
+    UserId,
 };
 
 pub(crate) use change::{
-    AcceptFact, BeginSession, Begun, Change, CommitError, Idempotency, NewAgent, NewDocument, NewEvent,
-    NewJob, Outcome, Started, UpdateJob,
+    AcceptFact, BeginSession, Begun, Change, CommitError, Idempotency, NewAgent, NewAudit, NewDocument,
+    NewEvent, NewJob, Outcome, Started, UpdateJob,
 };
 pub(crate) use meters::{Census, Depth, Meters};
 pub(crate) use rows::{
-    AccountRow, AgentRow, DocumentContent, EventBounds, JobRow, KeyRow, PrinterRow, UserRow,
+    AccountRow, AgentRow, DocumentContent, EventBounds, JobRow, KeyRow, LoginRow, PasswordHash, PrinterRow,
+    UsageRow, UserRow,
 };
 pub(crate) use sqlite::{OpenError, SqliteStore};
 
@@ -76,8 +80,31 @@ pub(crate) trait Store: std::fmt::Debug + Send + Sync + 'static {
     async fn account_named(&self, name: &str) -> Result<Option<AccountRow>, ReadError>;
     /// The users of an account, by name.
     async fn users(&self, account: AccountId) -> Result<Vec<UserRow>, ReadError>;
-    /// The keys of an account, newest first, revoked ones too.
-    async fn keys(&self, account: AccountId) -> Result<Vec<KeyRow>, ReadError>;
+    /// One person.
+    async fn user(&self, account: AccountId, user: UserId) -> Result<Option<UserRow>, ReadError>;
+    /// The person of this name.
+    async fn user_named(&self, account: AccountId, name: &str) -> Result<Option<UserRow>, ReadError>;
+    /// The sign-in of this secret, by its SHA-256; also expired ones (authentication decides).
+    async fn login_by_hash(&self, hash: Sha256Digest) -> Result<Option<LoginRow>, ReadError>;
+    /// A sign-in (authentication: of a live connection).
+    async fn login(&self, login: LoginId) -> Result<Option<LoginRow>, ReadError>;
+    /// The keys of an account, newest first, revoked ones too: at most `limit`, older than `before`.
+    async fn keys(
+        &self,
+        account: AccountId,
+        before: Option<KeyId>,
+        limit: u32,
+    ) -> Result<Vec<KeyRow>, ReadError>;
+    /// One key.
+    async fn key(&self, account: AccountId, key: KeyId) -> Result<Option<KeyRow>, ReadError>;
+    /// The enrolment tokens of an account, newest first, at most `limit`.
+    async fn enrolments(&self, account: AccountId, limit: u32) -> Result<Vec<Enrolment>, ReadError>;
+    /// An account's own limits.
+    async fn account_limits(&self, account: AccountId) -> Result<AccountLimits, ReadError>;
+    /// What an account uses.
+    async fn usage(&self, account: AccountId) -> Result<UsageRow, ReadError>;
+    /// A page of administrative acts, newest first; `limit` of the filter must be set by the caller.
+    async fn audit(&self, account: AccountId, filter: &AuditList) -> Result<Vec<AuditEntry>, ReadError>;
     /// The key of this secret, by its SHA-256; also revoked and expired ones (authentication decides).
     async fn key_by_hash(&self, hash: Sha256Digest) -> Result<Option<KeyRow>, ReadError>;
 

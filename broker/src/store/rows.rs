@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use inkwire_protocol::app::{Job, Scope};
+use inkwire_protocol::app::{Job, Role, Scope};
 use inkwire_protocol::ids::{
-    AccountId, AgentId, Attempt, DocumentId, Epoch, EventOffset, FactSeq, KeyId, PrinterId, Sha256Digest,
-    SpoolId, StoreEpoch, UserId,
+    AccountId, AgentId, Attempt, DocumentId, Epoch, EventOffset, FactSeq, KeyId, LoginId, PrinterId,
+    Sha256Digest, SpoolId, StoreEpoch, UserId,
 };
 use inkwire_protocol::job::Standing;
 use inkwire_protocol::printer::PrinterInfo;
@@ -28,8 +28,47 @@ pub(crate) struct UserRow {
     pub(crate) account: AccountId,
     /// Unique in the account.
     pub(crate) name: String,
-    pub(crate) role: Scope,
+    pub(crate) role: Role,
+    /// None: only by a one-time link.
+    pub(crate) password: Option<PasswordHash>,
+    pub(crate) disabled: bool,
     pub(crate) created_ms: u64,
+    pub(crate) last_sign_in_ms: Option<u64>,
+}
+
+/// What is kept of a password: an argon2id PHC string. Not shown by `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct PasswordHash(pub(crate) String);
+
+impl std::fmt::Debug for PasswordHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PasswordHash(masked)")
+    }
+}
+
+/// A person's sign-in; of its secret only the SHA-256 is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LoginRow {
+    pub(crate) id: LoginId,
+    pub(crate) hash: Sha256Digest,
+    pub(crate) account: AccountId,
+    pub(crate) user: UserId,
+    pub(crate) created_ms: u64,
+    pub(crate) last_used_ms: u64,
+    /// Whatever is done; what idles ends sooner.
+    pub(crate) expires_ms: u64,
+}
+
+/// What an account uses, as the store counts it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct UsageRow {
+    pub(crate) stored_bytes: u64,
+    /// Days since 1970 (UTC) of `jobs_today`.
+    pub(crate) day: u64,
+    pub(crate) jobs_today: u64,
+    /// Not revoked.
+    pub(crate) keys: u32,
+    pub(crate) users: u32,
 }
 
 /// An API key; of its secret only the SHA-256 is kept.
@@ -43,6 +82,8 @@ pub(crate) struct KeyRow {
     pub(crate) created_ms: u64,
     pub(crate) expires_ms: Option<u64>,
     pub(crate) revoked_ms: Option<u64>,
+    /// To the hour.
+    pub(crate) last_used_ms: Option<u64>,
 }
 
 /// An agent.

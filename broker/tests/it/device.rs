@@ -134,6 +134,7 @@ impl Device {
             spool: self.spool,
             ledger_seq: 0,
             facts_acked: 0,
+            receipt: None,
             session: self.token.clone(),
             hostname: "till-1".into(),
             os: "linux-x86_64".into(),

@@ -185,10 +185,34 @@ async fn a_lost_spool_is_told_until_the_agent_has_heard_it() {
 async fn a_restored_store_sends_every_other_session_back() {
     let lab = Lab::start().await;
     let (mut one, mut other) = (Device::enrolled(&lab).await, Device::enrolled(&lab).await);
+    let (folder, stopped) = lab.stop().await;
+    stopped.unwrap();
+    let (data, backup) = (folder.path().join("data"), folder.path().join("backup"));
+    copy_files(&data, &backup);
+
+    // After the backup a fact is acknowledged, with a receipt.
+    let lab = Lab::start_in(folder, |_| {}).await;
+    let (mut link, _) = other.connect(&lab).await;
+    link.say(&ToBroker::Fact(inkwire_protocol::message::FactMessage {
+        job: inkwire_protocol::ids::JobId::from_uuid(Uuid::from_u128(77)),
+        attempt: inkwire_protocol::ids::Attempt(1),
+        fact_seq: inkwire_protocol::ids::FactSeq(1),
+        ledger_seq: 1,
+        at_ms: 1,
+        fact: inkwire_protocol::message::Fact::Canceled,
+    }));
+    let ToAgent::FactAck { facts_acked, receipt, .. } = link.receive().await else { panic!("no ack") };
+    let (folder, stopped) = lab.stop().await;
+    stopped.unwrap();
+    std::fs::remove_dir_all(&data).unwrap();
+    copy_files(&backup, &data);
+
+    let lab = Lab::start_in(folder, |_| {}).await;
     let (mut old, before) = one.connect(&lab).await;
     let mut link = other.dial(&lab).await.unwrap();
     link.say(&ToBroker::Hello(Box::new(inkwire_protocol::message::Hello {
-        facts_acked: 7,
+        facts_acked,
+        receipt,
         ..other.hello()
     })));
     let ToAgent::Welcome(welcome) = link.receive().await else { panic!("no welcome") };
@@ -196,5 +220,31 @@ async fn a_restored_store_sends_every_other_session_back() {
     assert_eq!(old.closed().await.code(), CloseCode::Draining);
     let (_back, again) = one.connect(&lab).await;
     assert_eq!(again.store_epoch, welcome.store_epoch);
+    report(&mut link, 1).await;
+}
+
+fn copy_files(from: &std::path::Path, to: &std::path::Path) {
+    let copied = std::process::Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+    assert!(copied.success());
+}
+
+#[tokio::test]
+async fn a_larger_number_without_its_receipt_sends_nobody_back() {
+    let lab = Lab::start().await;
+    let (mut one, mut other) = (Device::enrolled(&lab).await, Device::enrolled(&lab).await);
+    let (mut link, before) = one.connect(&lab).await;
+    for times in 1..=3 {
+        let mut rogue = other.dial(&lab).await.unwrap();
+        let hello = other.hello();
+        rogue.say(&ToBroker::Hello(Box::new(inkwire_protocol::message::Hello {
+            facts_acked: u64::MAX - times,
+            ..hello
+        })));
+        let ToAgent::Welcome(welcome) = rogue.receive().await else { panic!("no welcome") };
+        other.token = Some(welcome.session.clone());
+        assert_eq!(welcome.store_epoch, before.store_epoch);
+        let counters = lab.admin("status", json!({})).await["counters"].clone();
+        assert_eq!(counters["claim-unproven"], json!(times));
+    }
     report(&mut link, 1).await;
 }

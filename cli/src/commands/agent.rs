@@ -1,11 +1,15 @@
-//! `inkwire agent` and `inkwire agent pair`.
+//! `inkwire agent` and what people do with it on the PC: `pair`, `install`, `uninstall`, `status`.
+
+#[cfg(target_os = "linux")]
+mod install;
+mod status;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Subcommand;
-use inkwire_agent::{Agent, Config, PairError, PairRequest, RawConfig, pair};
+use inkwire_agent::{Agent, Config, PairError, PairRequest, Paired, RawConfig, pair};
 use inkwire_service::{Secret, Shutdown, config, telemetry};
 
 use crate::connection::parse_url;
@@ -42,6 +46,11 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     Pair(Pair),
+    Status(status::Args),
+    #[cfg(target_os = "linux")]
+    Install(install::Args),
+    #[cfg(target_os = "linux")]
+    Uninstall(install::Uninstall),
 }
 
 /// Pair this PC with a broker
@@ -71,6 +80,11 @@ struct Pair {
 pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     match args.command {
         Some(Command::Pair(args)) => pair_with(args).await,
+        Some(Command::Status(args)) => status::run(args),
+        #[cfg(target_os = "linux")]
+        Some(Command::Install(args)) => install::run(args).await,
+        #[cfg(target_os = "linux")]
+        Some(Command::Uninstall(args)) => install::uninstall(&args),
         None => serve(args).await,
     }
 }
@@ -100,25 +114,9 @@ async fn serve(args: Args) -> Result<Exit, Failure> {
 }
 
 async fn pair_with(args: Pair) -> Result<Exit, Failure> {
-    let url = parse_url(&args.url)?;
-    let state_dir = args.state.or_else(inkwire_agent::config::default_state_dir);
-    let state_dir =
-        state_dir.ok_or_else(|| Failure::usage("there is no folder for the agent's state: use --state"))?;
-    let enrolment = args.enrolment.map(Secret::new);
+    let state_dir = state_dir(args.state)?;
     let start = format!("start it: inkwire agent --state {}", state_dir.display());
-    let request = PairRequest { url, state_dir, enrolment };
-    let paired = pair(request, |code| {
-        output::note(&format!("code         {}", code.code));
-        output::note(&format!("fingerprint  {}", code.fingerprint));
-        output::note(&format!("seen at      {}", code.observed_endpoint));
-        output::note(&format!(
-            "Somebody with the right approves it within {} minutes: inkwire pairings approve {}",
-            code.expires_in.as_secs() / 60,
-            code.code
-        ));
-    })
-    .await
-    .map_err(refusal)?;
+    let paired = pair_at(&args.url, state_dir, args.enrolment).await?;
     if args.json {
         output::json(&serde_json::json!({
             "agent": paired.agent,
@@ -134,6 +132,29 @@ async fn pair_with(args: Pair) -> Result<Exit, Failure> {
         output::note(&start);
     }
     Ok(Exit::Done)
+}
+
+/// The folder that was said, or the usual one.
+fn state_dir(said: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    said.or_else(inkwire_agent::config::default_state_dir)
+        .ok_or_else(|| Failure::usage("there is no folder for the agent's state: use --state"))
+}
+
+/// Pairs, and shows the code where somebody must approve it.
+async fn pair_at(url: &str, state_dir: PathBuf, enrolment: Option<String>) -> Result<Paired, Failure> {
+    let request = PairRequest { url: parse_url(url)?, state_dir, enrolment: enrolment.map(Secret::new) };
+    pair(request, |code| {
+        output::note(&format!("code         {}", code.code));
+        output::note(&format!("fingerprint  {}", code.fingerprint));
+        output::note(&format!("seen at      {}", code.observed_endpoint));
+        output::note(&format!(
+            "Somebody with the right approves it within {} minutes: inkwire pairings approve {}",
+            code.expires_in.as_secs() / 60,
+            code.code
+        ));
+    })
+    .await
+    .map_err(refusal)
 }
 
 fn refusal(error: PairError) -> Failure {

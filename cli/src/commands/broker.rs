@@ -34,6 +34,9 @@ pub(crate) struct Args {
     /// Where to listen; several times for several addresses
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Vec<String>,
+    /// Serve the console on plain HTTP for this machine's own browsers: a loopback address
+    #[arg(long, value_name = "127.0.0.1:PORT")]
+    console_listen: Option<String>,
     /// How agents and apps reach it from outside
     #[arg(long, value_name = "https://HOST:PORT")]
     public_url: Option<String>,
@@ -61,6 +64,8 @@ struct ReadyFile<'a> {
     pair_url: String,
     admin_socket: &'a Path,
     sign_in: Option<&'a str>,
+    /// The console on plain HTTP for this machine, where it is configured.
+    console: Option<String>,
 }
 
 pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
@@ -103,6 +108,7 @@ fn configuration(args: Args) -> Result<Config, Failure> {
     if !args.listen.is_empty() {
         raw.listen = Some(OneOrMany::Many(args.listen));
     }
+    raw.console_listen = args.console_listen.or(raw.console_listen);
     raw.public_url = args.public_url.or(raw.public_url);
     raw.names.extend(args.name);
     Config::try_from(raw).map_err(Failure::usage)
@@ -129,6 +135,7 @@ fn write_ready_file(path: &Path, broker: &Broker) -> Result<(), Failure> {
         pair_url,
         admin_socket: broker.admin_socket(),
         sign_in: broker.sign_in(),
+        console: broker.console().map(|at| format!("http://{at}/")),
     };
     let bytes = serde_json::to_vec(&ready).map_err(anyhow::Error::from)?;
     fsio::write_durable(path, &bytes, 0o600).map_err(anyhow::Error::from)?;

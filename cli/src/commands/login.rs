@@ -48,7 +48,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
         output::line(&format!(
             "signed in to {} as `{}` of account `{}`",
             url.origin(),
-            me.key_name,
+            me.who.name(),
             me.account_name
         ))?;
         output::note(&format!("remembered in {}", path.display()));

@@ -1,61 +1,10 @@
-//! Who is signed in, agents, printers and pairings.
+//! Agents, their sessions, and pairings.
 
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{AccountId, AgentId, Epoch, PrinterId, Sha256Digest};
-use crate::printer::PrinterInfo;
-
-/// What a key may do; each includes the ones before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum Scope {
-    /// See everything of the account.
-    Read,
-    /// And submit, cancel, hold, release and reprint jobs.
-    Submit,
-    /// And look after agents and printers: pair, rename, revoke, set defaults and policies.
-    Operate,
-    /// And everything else: keys, users, webhooks, limits, the audit log.
-    Admin,
-}
-
-impl Scope {
-    /// The keyword, as on the wire.
-    pub const fn keyword(self) -> &'static str {
-        match self {
-            Self::Read => "read",
-            Self::Submit => "submit",
-            Self::Operate => "operate",
-            Self::Admin => "admin",
-        }
-    }
-}
-
-/// `authenticate {token}`: the first message where the upgrade carried no `Authorization: Bearer`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Authenticate {
-    /// An API key.
-    pub token: String,
-}
-
-/// Who the connection speaks for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Me {
-    /// The account.
-    pub account: AccountId,
-    /// Its name.
-    pub account_name: String,
-    /// What may be done.
-    pub scope: Scope,
-    /// The key's name.
-    pub key_name: String,
-}
+use crate::ids::{AgentId, Epoch, Sha256Digest};
 
 /// An agent as the account sees it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -125,28 +74,6 @@ pub struct EndpointChange {
     pub epoch: Epoch,
 }
 
-/// A printer as the account sees it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Printer {
-    /// Its stable id.
-    pub id: PrinterId,
-    /// Its agent.
-    pub agent: AgentId,
-    /// Its agent's name.
-    pub agent_name: String,
-    /// Its agent's status: a printer of an agent that is offline keeps its last state.
-    pub agent_status: AgentStatus,
-    /// What its agent says of it; its `name` is the default one.
-    pub info: PrinterInfo,
-    /// Its name in the account.
-    pub name: String,
-    /// Jobs that wait for it or are on their way.
-    pub queued_jobs: u64,
-    /// Whether the agent still has it.
-    pub present: bool,
-}
-
 /// Answer to `agents.list`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -155,7 +82,7 @@ pub struct Agents {
     pub agents: Vec<Agent>,
 }
 
-/// `agents.get`.
+/// An agent named by its id: `agents.get`, `agents.revoke`, `agents.release`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -164,12 +91,62 @@ pub struct AgentRef {
     pub agent: AgentId,
 }
 
-/// Answer to `printers.list`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+/// `agents.rename`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Printers {
-    /// All printers of the account, by agent and number.
-    pub printers: Vec<Printer>,
+#[serde(deny_unknown_fields)]
+pub struct AgentRename {
+    /// The agent.
+    pub agent: AgentId,
+    /// Its new name: 1 to 255 characters.
+    pub name: String,
+}
+
+/// `agents.sessions`: newest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SessionList {
+    /// The agent.
+    pub agent: AgentId,
+    /// Only sessions with a smaller epoch: the `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<u64>,
+    /// At most so many; 50 unless said, 500 at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// Answer to `agents.sessions`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Sessions {
+    /// The page.
+    pub sessions: Vec<Session>,
+    /// `before` of the next page; none on the last.
+    pub next: Option<u64>,
+}
+
+/// One session of an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Session {
+    /// Its epoch.
+    pub epoch: Epoch,
+    /// When it began.
+    pub began_ms: u64,
+    /// When it ended; none while it is live, and where the broker did not live to see its end.
+    pub ended_ms: Option<u64>,
+    /// Why it ended: the name of its close code.
+    pub end: Option<String>,
+    /// Whether it is the agent's live session.
+    pub live: bool,
+    /// Where the broker saw the agent.
+    pub observed_endpoint: SocketAddr,
+    /// The agent's own end of the connection.
+    pub local_endpoint: Option<SocketAddr>,
+    /// The agent's version.
+    pub version: String,
 }
 
 /// `pairings.show {code}`: what waits for approval under this code.
@@ -209,4 +186,15 @@ pub struct ApprovePairing {
     /// A name for the agent; its host's unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+}
+
+/// `pairings.refuse`: the PC is told, and the code is dead.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RefusePairing {
+    /// The code.
+    pub code: String,
+    /// The fingerprint that was shown.
+    pub fingerprint: Sha256Digest,
 }

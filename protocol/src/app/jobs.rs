@@ -46,7 +46,7 @@ pub struct JobCreate {
     /// Same key and same request within 24 hours: the same job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
-    /// Job Template attributes.
+    /// Job Template attributes; what is left out is as the printer's settings say.
     #[serde(default)]
     pub options: JobOptions,
     /// How often the document is given to the device.
@@ -61,9 +61,9 @@ pub struct JobCreate {
     /// Seconds until it expires; 14 days unless said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_in_s: Option<u64>,
-    /// What happens when the outcome is not known.
-    #[serde(default)]
-    pub on_uncertain: OnUncertain,
+    /// What happens when the outcome is not known; the printer's setting unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_uncertain: Option<OnUncertain>,
     /// Accepted but held until released.
     #[serde(default)]
     pub hold: bool,
@@ -223,7 +223,7 @@ pub struct JobDetail {
     pub history: Vec<Event>,
 }
 
-/// A job named by its id: `jobs.get`, `jobs.cancel`, `jobs.hold`, `jobs.release`, `jobs.resume_upload`.
+/// A job named by its id: `jobs.get`, `jobs.cancel`, `jobs.hold`, `jobs.release`, `jobs.resume_upload`, `documents.get`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -243,7 +243,39 @@ pub struct JobDecide {
     pub decision: Decision,
 }
 
-/// `jobs.list`: newest first.
+/// `jobs.set_priority`: of a job that is not with its agent yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct JobPriority {
+    /// The job.
+    pub job: JobId,
+    /// 1 (lowest) to 100.
+    pub priority: u8,
+}
+
+/// `jobs.reprint`: a new job with the document of an earlier one, for as long as that is kept, and with what it asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct JobReprint {
+    /// The earlier job, in whatever state but `incoming`.
+    pub job: JobId,
+    /// Another printer, by id or name; the same one unless said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub printer: Option<String>,
+    /// Another number of copies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub qty: Option<u32>,
+    /// Accepted but held until released.
+    #[serde(default)]
+    pub hold: bool,
+    /// Same key and same request within 24 hours: the same job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
+}
+
+/// `jobs.list`: newest first. What several filters let pass passes each of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
@@ -257,9 +289,33 @@ pub struct JobList {
     /// Only this agent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentId>,
+    /// Only jobs with this tag.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// Only jobs whose title has this text in it, in any case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub search: Option<String>,
+    /// Only jobs that were submitted with this key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idempotency_key: Option<String>,
+    /// Only jobs created at or after this time ...
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_from_ms: Option<u64>,
+    /// ... and before this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub created_to_ms: Option<u64>,
+    /// Only jobs that ended at or after this time ...
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_from_ms: Option<u64>,
+    /// ... and before this one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_to_ms: Option<u64>,
     /// Only jobs with a smaller number: the `next` of the page before.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<u64>,
+    /// Only jobs with a larger number, the nearest ones: the `previous` of a page. Not together with `before`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<u64>,
     /// At most so many; 50 unless said, 500 at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
@@ -269,8 +325,12 @@ pub struct JobList {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Jobs {
-    /// The page.
+    /// The page, newest first whichever way it was asked for. It may hold fewer jobs than asked for, even none, while `next` says
+    /// that there may be more: a filter looks at some ten thousand jobs a page at most.
     pub jobs: Vec<Job>,
-    /// `before` of the next page; none on the last.
+    /// `before` of the next page, of older jobs; none on the last.
     pub next: Option<u64>,
+    /// `after` of the page of newer jobs; none where there were none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<u64>,
 }

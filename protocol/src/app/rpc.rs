@@ -115,6 +115,8 @@ problem_kinds! {
     Conflict = "conflict", 409, -32409, "not possible in this state";
     /// The idempotency key was used for something else.
     IdempotencyConflict = "idempotency-conflict", 409, -32410, "the idempotency key was used for another job";
+    /// The log does not reach back to the position that was asked for, or it is another store's.
+    CannotResume = "cannot-resume", 410, -32420, "events cannot be resumed there";
     /// Larger than the limit.
     TooLarge = "too-large", 413, -32413, "larger than the limit";
     /// The printer does not take the document's format.

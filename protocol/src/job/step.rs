@@ -63,6 +63,10 @@ pub const fn step(job: Standing, event: Event) -> Step {
             _ if with_agent(job) => Step::Next(job.ended(State::Uncertain)),
             _ => Step::Ignore(Ignored::NotNow),
         },
+        Event::BothLost => match job.state {
+            State::Incoming | State::Uncertain => Step::Ignore(Ignored::NotNow),
+            _ => Step::Next(job.ended(State::Uncertain)),
+        },
         Event::AgentLost => match job.state {
             State::Uncertain => Step::Ignore(Ignored::NotNow),
             _ if with_agent(job) => Step::Next(job.ended(State::Uncertain)),

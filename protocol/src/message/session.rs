@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{Attempt, Epoch, InstanceId, JobId, SessionToken, SpoolId, StoreEpoch};
+use crate::ids::{AckReceipt, Attempt, Epoch, InstanceId, JobId, SessionToken, SpoolId, StoreEpoch};
 use crate::printer::PrinterInfo;
 
 /// Who and where an agent is, and what it holds (the source's figure 2).
@@ -22,6 +22,9 @@ pub struct Hello {
     pub ledger_seq: u64,
     /// Facts that the broker has acknowledged so far, by the ledger.
     pub facts_acked: u64,
+    /// The receipt that came with this number: what the broker believes it by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub receipt: Option<AckReceipt>,
     /// The session to take up again, if there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionToken>,

@@ -67,14 +67,29 @@ pub fn compare_spool(known: Option<SpoolMark>, now: SpoolMark) -> Spool {
     }
 }
 
-/// Whether the broker's store was restored from a backup: the agent remembers more acknowledged facts than the store has
-/// taken in. The store then takes a new [`StoreEpoch`], commits it before `welcome`, and dispatches nothing to any agent before
-/// its `reconciled`.
+/// In which incarnation of the store the broker signed the agent's count of acknowledged facts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signed {
+    /// In the present one.
+    Present,
+    /// In one that the store knows to be over: every ledger has to be repeated since then anyway.
+    Past,
+    /// In one that this store has never heard of, and yet with its own key: it was made after the copy that this store is.
+    Unheard,
+}
+
+/// Whether the broker's store was restored from a backup: it has signed (`signed`, checked by the caller) for more acknowledged
+/// facts than it has taken in. The store then takes a new [`StoreEpoch`], commits it before `welcome`, and dispatches nothing to any
+/// agent before its `reconciled`. A number that nobody signed shows nothing: every session would pay for one agent's lie.
 ///
 /// Whatever became of the spool ([`Spool::is_lost`]): no spool counts more than a broker told it, and to a store from a
 /// backup a newer spool looks like a lost one.
-pub const fn store_was_restored(acked_at_agent: u64, acked_in_store: u64) -> bool {
-    acked_at_agent > acked_in_store
+pub const fn store_was_restored(signed: Option<Signed>, acked_at_agent: u64, acked_in_store: u64) -> bool {
+    match signed {
+        Some(Signed::Present) => acked_at_agent > acked_in_store,
+        Some(Signed::Unheard) => true,
+        Some(Signed::Past) | None => false,
+    }
 }
 
 /// What an agent repeats after `welcome`, before it says `reconciled`.
@@ -121,7 +136,11 @@ mod tests {
 
     #[test]
     fn a_restored_store_knows_fewer_facts_and_hears_them_all_again() {
-        assert!(store_was_restored(8, 7) && !store_was_restored(7, 7) && !store_was_restored(7, 8));
+        let present = Some(Signed::Present);
+        assert!(store_was_restored(present, 8, 7) && !store_was_restored(present, 7, 7));
+        assert!(store_was_restored(Some(Signed::Unheard), 7, 8), "a later incarnation was forgotten");
+        assert!(!store_was_restored(Some(Signed::Past), 8, 7), "that was found out before");
+        assert!(!store_was_restored(None, u64::MAX, 0), "anybody can say a number");
         let epoch = |number| StoreEpoch::from_uuid(Uuid::from_u128(number));
         assert_eq!(what_to_repeat(Some(epoch(1)), epoch(1)), Repeat::Unacknowledged);
         assert_eq!(what_to_repeat(Some(epoch(1)), epoch(2)), Repeat::Everything);

@@ -59,9 +59,10 @@ impl Closing {
     }
 
     pub(super) fn by_peer(frame: Option<CloseFrame>) -> Self {
-        let (code, reason) = frame
+        let (code, text) = frame
             .map_or((1005, String::new()), |frame| (u16::from(frame.code), frame.reason.as_str().to_owned()));
-        let closed = Closed::Said { code: CloseCode::from(code), reason, by_us: false };
+        let code = CloseCode::from(code);
+        let closed = Closed::Said { code, reason: words_of(code, &text).to_owned(), by_us: false };
         Self::new(closed, Step::Flush, false)
     }
 
@@ -85,11 +86,30 @@ impl Closing {
     fn frame(&self) -> Option<CloseFrame> {
         match &self.closed {
             Closed::Said { code, reason, .. } => {
-                let end = reason.floor_char_boundary(MAX_CLOSE_REASON_BYTES);
-                Some(CloseFrame { code: code.code().into(), reason: reason[..end].into() })
+                Some(CloseFrame { code: code.code().into(), reason: on_the_wire(*code, reason).into() })
             }
             Closed::Lost(_) => None,
         }
+    }
+}
+
+/// The text of a close frame: the code's name, then the words (docs/protocol.md §8), cut where a character ends.
+fn on_the_wire(code: CloseCode, words: &str) -> String {
+    let mut text = code.name().to_owned();
+    if !words.is_empty() {
+        text.push_str(": ");
+        text.push_str(words);
+    }
+    text.truncate(text.floor_char_boundary(MAX_CLOSE_REASON_BYTES));
+    text
+}
+
+/// The words in a close frame's text, without the code's name where it stands before them.
+fn words_of(code: CloseCode, text: &str) -> &str {
+    match text.strip_prefix(code.name()) {
+        Some("") => "",
+        Some(rest) => rest.strip_prefix(": ").unwrap_or(text),
+        None => text,
     }
 }
 
@@ -148,5 +168,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
             }
         }
         Poll::Ready(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_close_says_its_name_and_then_words_that_fit() {
+        assert_eq!(on_the_wire(CloseCode::Silent, ""), "silent");
+        assert_eq!(on_the_wire(CloseCode::Clone, "two PCs"), "clone: two PCs");
+        for length in 0..200 {
+            let text = on_the_wire(CloseCode::PacketOutOfWindow, &"ü€😀".repeat(length));
+            assert!(
+                text.len() <= MAX_CLOSE_REASON_BYTES && text.starts_with("packet-out-of-window"),
+                "{text}"
+            );
+            assert!(
+                length < 20 || text.len() > MAX_CLOSE_REASON_BYTES - 4,
+                "no more than a character is lost"
+            );
+        }
+    }
+
+    #[test]
+    fn the_name_is_not_taken_for_words_and_words_are_not_taken_for_a_name() {
+        for words in ["", "a newer session", "superseded: twice"] {
+            let text = on_the_wire(CloseCode::Superseded, words);
+            assert_eq!(words_of(CloseCode::Superseded, &text), words);
+        }
+        assert_eq!(words_of(CloseCode::Normal, "normality"), "normality");
+        assert_eq!(words_of(CloseCode::Other(3000), "bye"), "bye");
     }
 }

@@ -32,9 +32,9 @@ impl Session {
             ToAgent::Request { job, attempt, request } => {
                 LinkEvent::Request(JobKey::new(job, attempt), request)
             }
-            ToAgent::FactAck { job, attempt, fact_seq, facts_acked } => {
+            ToAgent::FactAck { job, attempt, fact_seq, facts_acked, receipt } => {
                 self.facts_out = self.facts_out.saturating_sub(1);
-                LinkEvent::FactAck { key: JobKey::new(job, attempt), fact_seq, facts_acked }
+                LinkEvent::FactAck { key: JobKey::new(job, attempt), fact_seq, facts_acked, receipt }
             }
             ToAgent::Drain { retry_after_ms } => {
                 tracing::info!(retry_after_ms, "the broker is stopping");

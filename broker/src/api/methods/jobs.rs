@@ -104,7 +104,7 @@ pub(in crate::api) async fn list(context: Context, params: JobList) -> Result<Jo
     let rows = context.api.store.jobs(context.caller.account, &filter).await.map_err(internal)?;
     let jobs: Vec<Job> = rows.into_iter().map(|row| context.api.jobs.present(row)).collect();
     let next = if jobs.len() == limit as usize { jobs.last().map(|job| job.number) } else { None };
-    Ok(Jobs { jobs, next })
+    Ok(Jobs { jobs, next, previous: None })
 }
 
 pub(in crate::api) async fn cancel(context: Context, params: JobRef) -> Result<Job, Problem> {

@@ -1,5 +1,6 @@
 //! The life of an app's WebSocket.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -16,9 +17,8 @@ use tokio_util::sync::CancellationToken;
 use super::Connection;
 use super::outgoing::Outgoing;
 use crate::api::Api;
-use crate::api::methods::me;
 use crate::api::table::{self, Context};
-use crate::auth::{self, Caller};
+use crate::auth::{self, Caller, Revoked};
 use crate::clock::now_ms;
 use crate::limits::{APP_PING_AFTER, APP_REQUESTS, APP_WRITE_BYTES};
 
@@ -34,7 +34,8 @@ struct App<S> {
     /// Taken from `outgoing`, waits for the socket.
     next: Option<String>,
     running: Arc<AtomicUsize>,
-    revocations: broadcast::Receiver<inkwire_protocol::ids::KeyId>,
+    revocations: broadcast::Receiver<Revoked>,
+    peer: SocketAddr,
     began: Instant,
     pinged: bool,
 }
@@ -44,6 +45,7 @@ pub(crate) async fn serve<S>(
     api: Arc<Api>,
     socket: Socket<S>,
     caller: Option<Caller>,
+    peer: SocketAddr,
     closing: CancellationToken,
 ) where
     S: AsyncRead + AsyncWrite + Unpin,
@@ -57,6 +59,7 @@ pub(crate) async fn serve<S>(
         api,
         socket,
         caller,
+        peer,
         outgoing,
         next: None,
         running: Arc::default(),
@@ -68,8 +71,8 @@ pub(crate) async fn serve<S>(
     app.api.sessions.counters.apps.fetch_sub(1, Ordering::Relaxed);
     app.api.sessions.counters.closed(code);
     if crate::sessions::counters::is_violation(code) {
-        let key = app.caller.as_ref().map(|caller| caller.key_name.as_str());
-        tracing::warn!(key, code = code.name(), detail, "app connection ended by a mistake of the app");
+        let who = app.caller.as_ref().map(|caller| caller.principal.label());
+        tracing::warn!(who, code = code.name(), detail, "app connection ended by a mistake of the app");
     }
     app.last_words();
     app.socket.close(code, &detail).await;
@@ -174,7 +177,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> App<S> {
             self.respond(id.unwrap_or(Value::Null), Err(ProblemKind::Busy.because(detail)));
             return Ok(());
         }
-        let context = Context { api: self.api.clone(), caller, connection: Some(self.connection.clone()) };
+        let connection = Some(self.connection.clone());
+        let context = Context { api: self.api.clone(), caller, connection, peer: self.peer };
         self.running.fetch_add(1, Ordering::Relaxed);
         tokio::spawn(run(context, id, request.method, request.params, self.running.clone()));
         Ok(())
@@ -188,30 +192,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> App<S> {
             return Err(ProblemKind::Forbidden.because(detail));
         }
         self.caller = Some(caller.clone());
-        serde_json::to_value(me::of(caller)).map_err(|error| ProblemKind::Internal.because(error.to_string()))
+        serde_json::to_value(caller.me()).map_err(|error| ProblemKind::Internal.because(error.to_string()))
     }
 
     fn respond(&self, id: Value, answered: Result<Value, Problem>) {
         self.connection.out.push(response(id, answered));
     }
 
-    /// A key was revoked, or some of the news was missed: then ours is looked up.
-    async fn on_revoked(
-        &mut self,
-        revoked: Result<inkwire_protocol::ids::KeyId, broadcast::error::RecvError>,
-    ) -> Result<(), End> {
+    /// Something was revoked, or some of the news was missed: who may be concerned is judged anew.
+    async fn on_revoked(&mut self, news: Result<Revoked, broadcast::error::RecvError>) -> Result<(), End> {
         let Some(caller) = &self.caller else { return Ok(()) };
-        let gone = match revoked {
-            Ok(key) => key == caller.key,
-            Err(_) => {
-                let keys = self.api.store.keys(caller.account).await;
-                let now = now_ms();
-                keys.is_ok_and(|keys| {
-                    keys.iter().any(|key| key.id == caller.key && !auth::is_valid(key, now))
-                })
+        if news.is_ok_and(|revoked| !caller.concerned_by(&revoked)) {
+            return Ok(());
+        }
+        match auth::judge_anew(&self.api.store, caller).await {
+            Ok(caller) => {
+                self.caller = Some(caller);
+                Ok(())
             }
-        };
-        if gone { Err((CloseCode::Revoked, "the API key was revoked".to_owned())) } else { Ok(()) }
+            Err(problem) if problem.kind() == Some(ProblemKind::Unauthenticated) => {
+                Err((CloseCode::Revoked, format!("{} was revoked", caller.principal.name())))
+            }
+            Err(problem) => Err((CloseCode::Busy, problem.detail)),
+        }
     }
 
     /// When the clock matters next: the first message, a ping, a silent app, an expired key.

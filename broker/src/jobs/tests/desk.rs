@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::documents::{Documents, Space};
 use crate::jobs::{Jobs, JobsStart};
+use crate::sessions::counters::Counters;
 use crate::sessions::link::{Cut, Online, OpenTransfer, SessionCommand, SessionEvent, What};
 use crate::sessions::mailbox::{Commands, mailbox};
 use crate::store::fixtures::{House, hello};
@@ -29,6 +30,7 @@ pub(super) struct Desk {
     pub(super) house: House,
     pub(super) jobs: Jobs,
     pub(super) stop: CancellationToken,
+    pub(super) counters: Arc<Counters>,
     events: mpsc::Sender<SessionEvent>,
     running: JoinHandle<()>,
     dials: u64,
@@ -49,15 +51,17 @@ impl Desk {
         // Its printers are known from a first session.
         house.started(hello(house.agent, 1)).await;
         house.reconcile().await;
-        let (jobs, events, stop, running) = start(&house, 0).await;
-        Self { house, jobs, stop, events, running, dials: 1, min_free_bytes: 0 }
+        let counters = Arc::new(Counters::default());
+        let (jobs, events, stop, running) = start(&house, 0, &counters).await;
+        Self { house, jobs, stop, counters, events, running, dials: 1, min_free_bytes: 0 }
     }
 
     /// The broker's jobs stop and start again on the same store.
     pub(super) async fn restart(&mut self) {
         self.stop.cancel();
         (&mut self.running).await.unwrap();
-        (self.jobs, self.events, self.stop, self.running) = start(&self.house, self.min_free_bytes).await;
+        (self.jobs, self.events, self.stop, self.running) =
+            start(&self.house, self.min_free_bytes, &self.counters).await;
     }
 
     pub(super) async fn tell(&self, epoch: Epoch, what: What) {
@@ -90,6 +94,7 @@ impl Desk {
             held,
             spool_lost: started.spool_lost,
             reconciling: started.reconciling,
+            restored_jobs: started.restored_jobs,
             store_epoch: started.store_epoch,
             observed: started.agent.observed_endpoint.unwrap(),
             printers: vec![],
@@ -220,15 +225,18 @@ impl Desk {
 async fn start(
     house: &House,
     min_free_bytes: u64,
+    counters: &Arc<Counters>,
 ) -> (Jobs, mpsc::Sender<SessionEvent>, CancellationToken, JoinHandle<()>) {
     let store: SharedStore = Arc::clone(&house.store) as SharedStore;
     let space = Space { min_free_bytes, min_free_percent: 0 };
     let documents = Documents::open(&house.path().join("documents"), space).unwrap();
     let (sender, events) = mpsc::channel(16);
+    let counters = Arc::clone(counters);
     let stop = CancellationToken::new();
     let start = JobsStart {
         store,
         documents,
+        counters,
         max_document_bytes: 1 << 30,
         keep_documents: Duration::from_secs(3600),
         keep_jobs: Duration::from_secs(3600),

@@ -167,12 +167,12 @@ async fn an_uncertain_outcome_waits_or_follows_its_policy() {
         .unwrap();
     assert_eq!((decided.state, decided.witness), (State::Completed, Some(Witness::Human)));
 
-    let dropped = desk.label(|request| request.on_uncertain = OnUncertain::Drop).await;
+    let dropped = desk.label(|request| request.on_uncertain = Some(OnUncertain::Drop)).await;
     let open = agent.open().await;
     desk.acked(&mut agent, &open, 1, uncertain()).await;
     desk.until(dropped.id, State::Canceled).await;
 
-    let again = desk.label(|request| request.on_uncertain = OnUncertain::Reprint).await;
+    let again = desk.label(|request| request.on_uncertain = Some(OnUncertain::Reprint)).await;
     for attempt in 1..=3 {
         let open = agent.open().await;
         assert_eq!((open.open.job, open.open.attempt), (again.id, Attempt(attempt)));

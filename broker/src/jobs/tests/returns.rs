@@ -123,7 +123,8 @@ async fn what_a_lost_spool_s_ledger_still_knows_counts() {
 async fn a_store_that_is_restored_and_a_spool_that_looks_lost_repeat_the_ledger_first() {
     let mut desk = Desk::new().await;
     let job = desk.label(|_| {}).await;
-    let both = |begin| BeginSession { spool: spool(2), facts_acked: 9, ..begin };
+    let nine = desk.house.remembering(9, hello(desk.house.agent, 0)).await.receipt;
+    let both = |begin| BeginSession { spool: spool(2), facts_acked: 9, receipt: nine, ..begin };
     let mut agent = desk.online_as(vec![], both).await;
     assert!(agent.spool_lost);
     let message = inkwire_protocol::message::FactMessage {
@@ -144,13 +145,53 @@ async fn a_store_that_is_restored_and_a_spool_that_looks_lost_repeat_the_ledger_
 }
 
 #[tokio::test]
+async fn where_store_and_spool_are_both_lost_nothing_of_before_is_printed_by_itself() {
+    let mut desk = Desk::new().await;
+    let (pending, on_hold) = (desk.label(|_| {}).await, desk.label(|job| job.hold = true).await);
+    let told = desk.label(|_| {}).await;
+    let nine = desk.house.remembering(9, hello(desk.house.agent, 0)).await.receipt;
+    let both = |begin| BeginSession { spool: spool(2), facts_acked: 9, receipt: nine, ..begin };
+    // The first session ends before it has repeated anything: both losses are remembered.
+    let cut = desk.online_as(vec![], both).await;
+    desk.offline(cut).await;
+    let mut agent = desk.online_as(vec![], |begin| BeginSession { spool: spool(2), ..begin }).await;
+    assert!(agent.spool_lost);
+    let made_since = desk.label(|_| {}).await;
+    let outcome = inkwire_protocol::message::FactMessage {
+        job: told.id,
+        attempt: FIRST,
+        fact_seq: inkwire_protocol::ids::FactSeq(1),
+        ledger_seq: 20,
+        at_ms: 0,
+        fact: completed(),
+    };
+    desk.tell(agent.epoch, What::Fact(Box::new(outcome))).await;
+    assert!(matches!(agent.next().await, SessionCommand::FactAck { .. }));
+    desk.tell(agent.epoch, What::Reconciled).await;
+    assert_eq!(agent.open().await.open.job, made_since.id, "what came since is printed");
+    assert_eq!(desk.job(told.id).await.state, State::Completed, "what the new spool knows is believed");
+    for job in [pending.id, on_hold.id] {
+        let reason = desk.until(job, State::Uncertain).await.reason.unwrap();
+        assert_eq!(reason.code, "store-and-spool-lost");
+        assert!(reason.detail.contains("backup") && reason.detail.contains("spool"), "{reason:?}");
+    }
+    // It is sorted out: the next session is an ordinary one, and a decision prints.
+    desk.offline(agent).await;
+    let mut agent = desk.online_as(vec![], |begin| BeginSession { spool: spool(2), ..begin }).await;
+    assert!(!agent.spool_lost);
+    assert_eq!(agent.open().await.open.job, made_since.id);
+    desk.jobs.decide(desk.house.account, pending.id, Decision::Reprint).await.unwrap();
+    assert_eq!(agent.open().await.open.job, pending.id);
+}
+
+#[tokio::test]
 async fn a_session_of_the_store_before_it_was_restored_gets_nothing() {
     let mut desk = Desk::new().await;
     let mut old = desk.online(vec![]).await;
     let printers = desk.house.store.agent_printers(desk.house.agent).await.unwrap();
     let labels = printers.iter().find(|row| row.info.name == "labels").unwrap().id;
     desk.house.add_agent(1, 2).await;
-    let knows_more = BeginSession { facts_acked: 3, ..hello(agent_id(2), 1) };
+    let knows_more = desk.house.remembering(3, hello(agent_id(2), 1)).await;
     assert!(desk.house.started(knows_more).await.store_restored);
     let job = desk.label(|request| request.printer = labels.to_string()).await;
     desk.tell(old.epoch, What::Reconciled).await;
@@ -166,7 +207,9 @@ async fn after_a_restored_store_nothing_is_sent_before_the_ledger_was_repeated()
     let mut desk = Desk::new().await;
     let job = desk.label(|_| {}).await;
     let other = desk.label(|_| {}).await;
-    let mut agent = desk.online_as(vec![], |begin| BeginSession { facts_acked: 9, ..begin }).await;
+    let nine = desk.house.remembering(9, hello(desk.house.agent, 0)).await.receipt;
+    let remembering = |begin| BeginSession { facts_acked: 9, receipt: nine, ..begin };
+    let mut agent = desk.online_as(vec![], remembering).await;
     // The ledger knows that the job is done: attempt 1 of it, which this store never made.
     let message = inkwire_protocol::message::FactMessage {
         job: job.id,
@@ -235,6 +278,22 @@ async fn an_unknown_job_s_fact_is_acked_and_counted() {
     open.open.job = inkwire_protocol::ids::JobId::from_uuid(uuid::Uuid::from_u128(77));
     desk.acked(&mut agent, &open, 1, completed()).await;
     assert_eq!(desk.job(job.id).await.state, State::Sending);
+    assert_eq!(desk.counters.all(), [("fact-of-unknown-job", 1)]);
+}
+
+#[tokio::test]
+async fn a_fact_that_contradicts_what_is_known_is_acked_and_counted() {
+    let mut desk = Desk::new().await;
+    let mut agent = desk.online(vec![]).await;
+    let job = desk.label(|_| {}).await;
+    let open = agent.open().await;
+    desk.acked(&mut agent, &open, 1, Fact::Spooled).await;
+    desk.acked(&mut agent, &open, 2, Fact::Printing).await;
+    assert_eq!(desk.counters.all(), []);
+    // Bytes may have gone to the device: it cannot say that none did.
+    desk.acked(&mut agent, &open, 3, Fact::Corrupt { detail: "no".into() }).await;
+    assert_eq!(desk.job(job.id).await.state, State::Printing);
+    assert_eq!(desk.counters.all(), [("fact-contradictory", 1)]);
 }
 
 #[tokio::test]

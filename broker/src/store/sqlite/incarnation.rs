@@ -3,17 +3,19 @@
 //! At each start a new random mark goes into the store and into a file beside it. A store that was put back from a backup
 //! without the file, or beside another file, does not match: it is a new incarnation, and every agent's ledger must be
 //! reconciled before anything is dispatched (DESIGN §4). A backup that copied both is found by the agents, who
-//! remember more acknowledged facts than it does.
+//! remember more acknowledged facts than it does, and have this store's own receipt for them (`receipts`).
 
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 
-use inkwire_protocol::ids::StoreEpoch;
-use rusqlite::{Connection, OptionalExtension as _, Transaction};
+use inkwire_protocol::ids::{AccountId, StoreEpoch};
+use inkwire_protocol::session::reconcile::Signed;
+use rusqlite::{Connection, OptionalExtension as _};
 use uuid::Uuid;
 
-use super::OpenError;
+use super::{OpenError, receipts};
+use crate::store::BeginSession;
 
 /// Checks the marks, sets new ones, and says which incarnation this is.
 pub(super) fn check(connection: &mut Connection, beside: &Path) -> Result<StoreEpoch, OpenError> {
@@ -43,7 +45,10 @@ pub(super) fn check(connection: &mut Connection, beside: &Path) -> Result<StoreE
     };
     let transaction = connection.transaction()?;
     set(&transaction, "incarnation", next)?;
-    set(&transaction, "store_epoch", epoch)?;
+    if known != Some(epoch) {
+        begin(&transaction, epoch)?;
+    }
+    receipts::make_key(&transaction)?;
     transaction.commit()?;
     write_mark(beside, &format!("{next}\n")).map_err(failed)?;
     Ok(StoreEpoch::from_uuid(epoch))
@@ -52,10 +57,49 @@ pub(super) fn check(connection: &mut Connection, beside: &Path) -> Result<StoreE
 /// Begins a new incarnation within a transaction.
 pub(super) fn renew(transaction: &Connection) -> rusqlite::Result<StoreEpoch> {
     let epoch = Uuid::now_v7();
-    transaction
-        .prepare_cached("INSERT OR REPLACE INTO meta (key, value) VALUES ('store_epoch', ?1)")?
-        .execute([epoch])?;
+    begin(transaction, epoch)?;
     Ok(StoreEpoch::from_uuid(epoch))
+}
+
+/// The present incarnation becomes a past one, and each account's jobs so far are noted: what became of them after the copy was made
+/// is for the agents to say.
+fn begin(transaction: &Connection, epoch: Uuid) -> rusqlite::Result<()> {
+    transaction.execute_batch(
+        "INSERT OR REPLACE INTO meta SELECT 'past/' || hex(value), value FROM meta WHERE key = 'store_epoch';
+         INSERT OR REPLACE INTO meta SELECT 'jobs/' || hex(id), last_job FROM accounts
+             WHERE EXISTS (SELECT 1 FROM meta WHERE key = 'store_epoch');",
+    )?;
+    set(transaction, "store_epoch", epoch)
+}
+
+/// Which incarnation an agent's receipt is of; none where it is not this store's word on this agent and this number.
+pub(super) fn signed(db: &Connection, begin: &BeginSession) -> rusqlite::Result<Option<Signed>> {
+    let Some(receipt) = begin.receipt else { return Ok(None) };
+    if !receipts::is_ours(db, begin.agent, begin.facts_acked, &receipt)? {
+        return Ok(None);
+    }
+    let epoch = receipt.store_epoch();
+    if epoch == current(db)? {
+        return Ok(Some(Signed::Present));
+    }
+    let past =
+        db.prepare_cached("SELECT 1 FROM meta WHERE key = 'past/' || hex(?1)")?.exists([epoch.uuid()])?;
+    Ok(Some(if past { Signed::Past } else { Signed::Unheard }))
+}
+
+/// An incarnation that this store had forgotten is known from now on.
+pub(super) fn heard_of(db: &Connection, epoch: StoreEpoch) -> rusqlite::Result<()> {
+    db.execute("INSERT OR REPLACE INTO meta VALUES ('past/' || hex(?1), ?1)", [epoch.uuid()])?;
+    Ok(())
+}
+
+/// The account's newest job when the present incarnation began; 0 in the first one.
+pub(super) fn jobs_before(db: &Connection, account: AccountId) -> rusqlite::Result<u64> {
+    let found = db
+        .prepare_cached("SELECT value FROM meta WHERE key = 'jobs/' || hex(?1)")?
+        .query_row([account.uuid()], |row| row.get(0))
+        .optional()?;
+    Ok(found.unwrap_or(0))
 }
 
 pub(super) fn current(connection: &Connection) -> rusqlite::Result<StoreEpoch> {
@@ -81,7 +125,7 @@ fn meta(connection: &Connection, key: &str) -> rusqlite::Result<Option<Uuid>> {
     connection.query_row("SELECT value FROM meta WHERE key = ?1", [key], |row| row.get(0)).optional()
 }
 
-fn set(transaction: &Transaction<'_>, key: &str, value: Uuid) -> rusqlite::Result<()> {
+fn set(transaction: &Connection, key: &str, value: Uuid) -> rusqlite::Result<()> {
     transaction
         .execute("INSERT OR REPLACE INTO meta (key, value) VALUES (?1, ?2)", rusqlite::params![key, value])?;
     Ok(())

@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use inkwire_protocol::app::{EndpointChange, Job, Reason};
 use inkwire_protocol::ids::{
-    AccountId, AgentId, Attempt, DocumentId, Epoch, FactSeq, JobId, KeyId, PrinterId, PrinterNumber,
+    AccountId, AgentId, Attempt, DocumentId, Epoch, FactSeq, JobId, KeyId, LoginId, PrinterId, PrinterNumber,
     Sha256Digest, SpoolId, StoreEpoch, UserId,
 };
 use inkwire_protocol::job::State;
@@ -15,7 +15,9 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::super::rows::{AccountRow, AgentRow, DocumentContent, JobRow, KeyRow, PrinterRow, UserRow};
+use super::super::rows::{
+    AccountRow, AgentRow, DocumentContent, JobRow, KeyRow, LoginRow, PasswordHash, PrinterRow, UserRow,
+};
 
 /// A value in the store that this version cannot read: the store is damaged, or not ours.
 pub(super) fn unreadable(column: &str, error: impl std::error::Error + Send + Sync + 'static) -> Error {
@@ -44,7 +46,7 @@ pub(super) fn from_json<T: DeserializeOwned>(column: &str, text: &str) -> Result
     serde_json::from_str(text).map_err(|error| unreadable(column, error))
 }
 
-fn parse<T: FromStr>(column: &str, text: Option<String>) -> Result<Option<T>>
+pub(super) fn parse<T: FromStr>(column: &str, text: Option<String>) -> Result<Option<T>>
 where
     T::Err: std::error::Error + Send + Sync + 'static,
 {
@@ -59,7 +61,7 @@ fn digest_opt(row: &Row<'_>, column: &str) -> Result<Option<Sha256Digest>> {
     Ok(row.get::<_, Option<[u8; 32]>>(column)?.map(Sha256Digest::from_bytes))
 }
 
-fn uuid(row: &Row<'_>, column: &str) -> Result<Uuid> {
+pub(super) fn uuid(row: &Row<'_>, column: &str) -> Result<Uuid> {
     row.get(column)
 }
 
@@ -77,7 +79,22 @@ pub(super) fn user(row: &Row<'_>) -> Result<UserRow> {
         account: AccountId::from_uuid(uuid(row, "account")?),
         name: row.get("name")?,
         role: from_keyword("role", row.get("role")?)?,
+        password: row.get::<_, Option<String>>("password")?.map(PasswordHash),
+        disabled: row.get("disabled")?,
         created_ms: row.get("created_ms")?,
+        last_sign_in_ms: row.get("last_sign_in_ms")?,
+    })
+}
+
+pub(super) fn login(row: &Row<'_>) -> Result<LoginRow> {
+    Ok(LoginRow {
+        id: LoginId::from_uuid(uuid(row, "id")?),
+        hash: digest(row, "hash")?,
+        account: AccountId::from_uuid(uuid(row, "account")?),
+        user: UserId::from_uuid(uuid(row, "user")?),
+        created_ms: row.get("created_ms")?,
+        last_used_ms: row.get("last_used_ms")?,
+        expires_ms: row.get("expires_ms")?,
     })
 }
 
@@ -91,6 +108,7 @@ pub(super) fn key(row: &Row<'_>) -> Result<KeyRow> {
         created_ms: row.get("created_ms")?,
         expires_ms: row.get("expires_ms")?,
         revoked_ms: row.get("revoked_ms")?,
+        last_used_ms: row.get("last_used_ms")?,
     })
 }
 

@@ -6,6 +6,8 @@ mod events;
 mod incarnation;
 mod map;
 mod read;
+mod read_people;
+mod receipts;
 mod schema;
 mod writer;
 
@@ -36,9 +38,9 @@ pub(crate) enum OpenError {
     Locked(PathBuf),
     /// A newer broker wrote it.
     #[error(
-        "the store is of version {found}, this broker knows versions up to {known}: run the newer broker, or restore a backup"
+        "{path} is a store of version {found}, this broker knows up to {known}: run the newer broker again, or restore a backup from before it"
     )]
-    Newer { found: u32, known: u32 },
+    Newer { path: PathBuf, found: u32, known: u32 },
     /// The library is too old.
     #[error("this binary has SQLite {0}, at least 3.51.3 is needed")]
     Library(&'static str),
@@ -117,6 +119,18 @@ impl SqliteStore {
             .map_err(|source| OpenError::File { path: path.clone(), source })?;
         let readers = Readers { path, permits: Arc::new(Semaphore::new(READERS)), idle: Arc::default() };
         Ok(Self { requests, shared, readers, _lock: lock })
+    }
+
+    /// The receipt that the store gives for so many facts.
+    #[cfg(test)]
+    pub(crate) async fn receipt(
+        &self,
+        agent: inkwire_protocol::ids::AgentId,
+        store_epoch: StoreEpoch,
+        facts_acked: u64,
+    ) -> inkwire_protocol::ids::AckReceipt {
+        let sign = move |db: &Connection| receipts::sign(db, agent, store_epoch, facts_acked);
+        self.readers.read(sign).await.unwrap()
     }
 
     async fn write(&self, changes: Vec<Change>) -> Result<Vec<Outcome>, CommitError> {

@@ -1,17 +1,20 @@
 //! The queries.
 
 use async_trait::async_trait;
-use inkwire_protocol::app::{EndpointChange, Event, JobList};
+use inkwire_protocol::app::{
+    AccountLimits, AuditEntry, AuditList, EndpointChange, Enrolment, Event, JobList,
+};
 use inkwire_protocol::ids::{
-    AccountId, AgentId, DocumentId, EventOffset, JobId, PrinterId, Sha256Digest, StoreEpoch,
+    AccountId, AgentId, DocumentId, EventOffset, JobId, KeyId, LoginId, PrinterId, Sha256Digest, StoreEpoch,
+    UserId,
 };
 use rusqlite::{Connection, OptionalExtension as _, Params, Result, Row, params};
 use tokio::sync::broadcast;
 
-use super::{SqliteStore, census, events, map};
+use super::{SqliteStore, census, events, map, read_people as people};
 use crate::store::{
     AccountRow, AgentRow, Census, Change, CommitError, Depth, DocumentContent, EventBounds, JobRow, KeyRow,
-    Meters, Outcome, PrinterRow, ReadError, Store, UserRow,
+    LoginRow, Meters, Outcome, PrinterRow, ReadError, Store, UsageRow, UserRow,
 };
 
 const PRINTERS: &str = "SELECT p.*, a.name AS agent_name,
@@ -93,9 +96,70 @@ impl Store for SqliteStore {
         self.readers.read(move |db| all(db, sql, [account.uuid()], map::user)).await
     }
 
-    async fn keys(&self, account: AccountId) -> std::result::Result<Vec<KeyRow>, ReadError> {
-        let sql = "SELECT * FROM api_keys WHERE account = ?1 ORDER BY created_ms DESC, id DESC";
-        self.readers.read(move |db| all(db, sql, [account.uuid()], map::key)).await
+    async fn user(
+        &self,
+        account: AccountId,
+        user: UserId,
+    ) -> std::result::Result<Option<UserRow>, ReadError> {
+        self.readers.read(move |db| people::user(db, account, user)).await
+    }
+
+    async fn user_named(
+        &self,
+        account: AccountId,
+        name: &str,
+    ) -> std::result::Result<Option<UserRow>, ReadError> {
+        let name = name.to_owned();
+        self.readers.read(move |db| people::user_named(db, account, &name)).await
+    }
+
+    async fn login_by_hash(&self, hash: Sha256Digest) -> std::result::Result<Option<LoginRow>, ReadError> {
+        let sql = "SELECT * FROM logins WHERE hash = ?1";
+        self.readers.read(move |db| one(db, sql, [hash.as_bytes()], map::login)).await
+    }
+
+    async fn login(&self, login: LoginId) -> std::result::Result<Option<LoginRow>, ReadError> {
+        let sql = "SELECT * FROM logins WHERE id = ?1";
+        self.readers.read(move |db| one(db, sql, [login.uuid()], map::login)).await
+    }
+
+    async fn keys(
+        &self,
+        account: AccountId,
+        before: Option<KeyId>,
+        limit: u32,
+    ) -> std::result::Result<Vec<KeyRow>, ReadError> {
+        self.readers.read(move |db| people::keys(db, account, before, limit)).await
+    }
+
+    async fn key(&self, account: AccountId, key: KeyId) -> std::result::Result<Option<KeyRow>, ReadError> {
+        let sql = "SELECT * FROM api_keys WHERE id = ?1 AND account = ?2";
+        self.readers.read(move |db| one(db, sql, [key.uuid(), account.uuid()], map::key)).await
+    }
+
+    async fn enrolments(
+        &self,
+        account: AccountId,
+        limit: u32,
+    ) -> std::result::Result<Vec<Enrolment>, ReadError> {
+        self.readers.read(move |db| people::enrolments(db, account, limit)).await
+    }
+
+    async fn account_limits(&self, account: AccountId) -> std::result::Result<AccountLimits, ReadError> {
+        self.readers.read(move |db| people::limits(db, account)).await
+    }
+
+    async fn usage(&self, account: AccountId) -> std::result::Result<UsageRow, ReadError> {
+        self.readers.read(move |db| people::usage(db, account)).await
+    }
+
+    async fn audit(
+        &self,
+        account: AccountId,
+        filter: &AuditList,
+    ) -> std::result::Result<Vec<AuditEntry>, ReadError> {
+        let filter = filter.clone();
+        self.readers.read(move |db| people::audit(db, account, &filter)).await
     }
 
     async fn key_by_hash(&self, hash: Sha256Digest) -> std::result::Result<Option<KeyRow>, ReadError> {

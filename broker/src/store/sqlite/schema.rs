@@ -5,14 +5,15 @@ use rusqlite::Connection;
 use super::OpenError;
 
 /// Each migration, a list of scripts, brings the store from its index to the next version. They are never edited once released.
-const MIGRATIONS: &[&[&str]] = &[&[include_str!("schema_1.sql")]];
+const MIGRATIONS: &[&[&str]] = &[&[include_str!("schema_1.sql"), include_str!("people.sql")]];
 
 /// Brings the store up to this version; refuses one that a newer broker wrote.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {
     let found: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let known = MIGRATIONS.len() as u32;
     if found > known {
-        return Err(OpenError::Newer { found, known });
+        let path = connection.path().unwrap_or_default().into();
+        return Err(OpenError::Newer { path, found, known });
     }
     for (version, scripts) in (1..).zip(MIGRATIONS).skip(found as usize) {
         let transaction = connection.transaction()?;

@@ -9,7 +9,8 @@ CREATE TABLE accounts (
     created_ms   INTEGER NOT NULL,
     last_event   INTEGER NOT NULL DEFAULT 0, -- offset of the newest event; the next one is one more
     first_event  INTEGER NOT NULL DEFAULT 1, -- offset of the oldest event that subscribers may still read
-    last_job     INTEGER NOT NULL DEFAULT 0  -- number of the newest job
+    last_job     INTEGER NOT NULL DEFAULT 0, -- number of the newest job
+    last_audit   INTEGER NOT NULL DEFAULT 0  -- number of the newest administrative act
 ) WITHOUT ROWID;
 
 CREATE TABLE users (
@@ -17,7 +18,10 @@ CREATE TABLE users (
     account    BLOB NOT NULL REFERENCES accounts (id),
     name       TEXT NOT NULL,
     role       TEXT NOT NULL,
+    password   TEXT, -- argon2id, PHC string
+    disabled   INTEGER NOT NULL DEFAULT 0,
     created_ms INTEGER NOT NULL,
+    last_sign_in_ms INTEGER,
     UNIQUE (account, name)
 ) WITHOUT ROWID;
 
@@ -35,12 +39,14 @@ CREATE TABLE api_keys (
     scope      TEXT NOT NULL,
     created_ms INTEGER NOT NULL,
     expires_ms INTEGER,
-    revoked_ms INTEGER
+    revoked_ms INTEGER,
+    last_used_ms INTEGER
 ) WITHOUT ROWID;
-CREATE INDEX api_keys_account ON api_keys (account);
+CREATE INDEX api_keys_account ON api_keys (account, id);
 
 CREATE TABLE enrolments (
     hash       BLOB PRIMARY KEY,
+    id         BLOB NOT NULL UNIQUE,
     account    BLOB NOT NULL REFERENCES accounts (id),
     created_ms INTEGER NOT NULL,
     expires_ms INTEGER NOT NULL,

@@ -153,7 +153,7 @@ async fn a_fact_counts_once() {
         ledger_seq: 7,
     };
     let commit = async |fact| match house.store.commit(vec![Change::AcceptFact(fact)]).await.unwrap()[0] {
-        Outcome::Fact { facts_acked, news } => (facts_acked, news),
+        Outcome::Fact { facts_acked, news, .. } => (facts_acked, news),
         ref other => panic!("{other:?}"),
     };
     assert_eq!(commit(fact(stored.job.id, 1)).await, (1, true));

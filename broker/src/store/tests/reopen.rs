@@ -68,7 +68,8 @@ async fn a_store_of_a_newer_broker_is_refused_by_name() {
     drop(connection);
     let error = SqliteStore::open(folder.path()).unwrap_err();
     assert!(matches!(error, OpenError::Newer { found: 99, .. }), "{error}");
-    assert!(error.to_string().contains("version 99"));
+    let text = error.to_string();
+    assert!(text.contains("store.sqlite3 is a store of version 99") && text.contains("up to"), "{text}");
 }
 
 #[tokio::test]

@@ -119,13 +119,66 @@ async fn an_agent_that_remembers_more_makes_a_new_incarnation_for_all() {
     assert!(!house.started(hello(house.agent, 2)).await.reconciling);
 
     let other = crate::store::fixtures::agent_id(2);
-    let knows_more = BeginSession { facts_acked: 3, ..hello(other, 1) };
+    let knows_more = house.remembering(3, hello(other, 1)).await;
     let second = house.started(knows_more.clone()).await;
     assert_ne!(second.store_epoch, first.store_epoch);
     assert_eq!(house.store.store_epoch(), second.store_epoch);
     assert!(house.started(hello(house.agent, 3)).await.reconciling, "everybody's ledger must be repeated");
     let again = house.started(BeginSession { dial_n: 2, ..knows_more }).await;
     assert_eq!(again.store_epoch, second.store_epoch, "but only one incarnation is made of it");
+}
+
+#[tokio::test]
+async fn a_number_that_nobody_signed_shows_nothing() {
+    let house = House::new().await;
+    house.add_agent(1, 2).await;
+    let first = house.started(hello(house.agent, 1)).await;
+    let other = crate::store::fixtures::agent_id(2);
+    let honest = house.remembering(3, hello(other, 1)).await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let stranger = crate::store::SqliteStore::open(elsewhere.path()).unwrap();
+    let forged = stranger.receipt(house.agent, first.store_epoch, u64::MAX).await;
+    let claims = [
+        (u64::MAX, None),
+        (3, honest.receipt),
+        (u64::MAX, house.remembering(2, hello(house.agent, 1)).await.receipt),
+        (u64::MAX, Some(forged)),
+    ];
+    for (n, (facts_acked, receipt)) in (2..).zip(claims) {
+        let begun = house.started(BeginSession { facts_acked, receipt, ..hello(house.agent, n) }).await;
+        assert!(begun.unproven && !begun.store_restored, "claim {n}");
+        assert_eq!((begun.store_epoch, begun.agent.facts_acked), (first.store_epoch, 0), "claim {n}");
+    }
+    assert_eq!(house.store.store_epoch(), first.store_epoch);
+}
+
+#[tokio::test]
+async fn each_incarnation_is_found_out_once() {
+    let house = House::new().await;
+    house.add_agent(1, 2).await;
+    let other = crate::store::fixtures::agent_id(2);
+    let mut n = 0;
+    let mut dial = |agent| {
+        n += 1;
+        hello(agent, n)
+    };
+    house.started(dial(other)).await;
+    // Receipts of the lost time: one of the present incarnation, two of one that began after the copy was made.
+    let mine = [house.remembering(5, dial(house.agent)).await, house.remembering(7, dial(house.agent)).await];
+    let lost = inkwire_protocol::ids::StoreEpoch::from_uuid(uuid::Uuid::from_u128(99));
+    let mut theirs = Vec::new();
+    for count in [1, 9] {
+        let receipt = house.store.receipt(other, lost, count).await;
+        theirs.push(BeginSession { facts_acked: count, receipt: Some(receipt), ..dial(other) });
+    }
+    let [five, seven] = mine;
+    assert!(house.started(five).await.store_restored);
+    let second = house.store.store_epoch();
+    assert!(!house.started(seven).await.store_restored, "of an incarnation that is over");
+    let [one, nine] = <[_; 2]>::try_from(theirs).unwrap();
+    assert!(house.started(one).await.store_restored, "of one that nobody had heard of");
+    assert!(!house.started(nine).await.store_restored, "and was heard of now");
+    assert_ne!(house.store.store_epoch(), second);
 }
 
 #[tokio::test]

@@ -105,8 +105,21 @@ async fn an_app_without_a_valid_key_gets_nothing() {
         assert_eq!(refused.body["type"], json!("urn:inkwire:problem:unauthenticated"));
     };
 
-    is_401(*upgrade(&forged).unwrap_err());
-    is_401(*upgrade("nonsense").unwrap_err());
+    // REST answers a GET whatever else its headers wish for.
+    let rest = |key: Option<&str>| Peer::upgrade(scene.url(), "/v1/jobs", APP_SUBPROTOCOL, key).unwrap_err();
+    let doors: [(&str, &dyn Fn() -> Box<Refused>); 4] = [
+        ("a forged key at the upgrade", &|| upgrade(&forged).unwrap_err()),
+        ("nonsense at the upgrade", &|| upgrade("nonsense").unwrap_err()),
+        ("a forged key by REST", &|| rest(Some(&forged))),
+        ("no key by REST", &|| rest(None)),
+    ];
+    for (what, refused) in doors {
+        let before = scene.refused("unauthenticated");
+        is_401(*refused());
+        let after = (before.0 + 1, before.1 + 1);
+        assert_eq!(scene.refused("unauthenticated"), after, "{what}: counted and logged once");
+    }
+    assert_eq!(scene.logged(&[&forged]), 0, "no key is logged");
     scene.costs("unauthenticated", &["WARN", "app connection ended", "unauthenticated"], || {
         let mut peer = Peer::upgrade(scene.url(), APP_PATH, APP_SUBPROTOCOL, None).unwrap();
         peer.call("authenticate", &json!({"token": forged})).unwrap_err();

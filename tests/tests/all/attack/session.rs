@@ -83,7 +83,7 @@ async fn whatever_breaks_a_session_has_its_own_code() {
             peer.raw(&bytes);
             let (found, reason) = peer.closed();
             assert_eq!(found, code, "{what}: {reason}");
-            assert!(!reason.is_empty(), "{what}: it says why");
+            assert!(reason.starts_with(&format!("{name}: ")), "{what}: it says its name and why: {reason}");
         });
     }
     scene.bystander.is_unharmed().await;
@@ -115,6 +115,7 @@ async fn whatever_is_no_hello_has_its_own_code() {
             peer.raw(&bytes);
             let (found, reason) = peer.closed();
             assert_eq!(found, code, "{what}: {reason}");
+            assert!(reason.starts_with(name), "{what}: it says its name: {reason}");
         });
     }
     rogue.begin(&scene);

@@ -12,11 +12,11 @@ fn make_newer(store: &Path) {
 }
 
 /// It ends by itself with an error that names what is too new and its version, without a panic.
-fn refuses(mut process: Process, what: &str) {
+fn refuses(mut process: Process, what: &Path) {
     assert!(wait_until(Duration::from_secs(20), || process.has_ended()), "it goes on:\n{}", process.log());
     let log = process.log();
     let says = |text: &str| log.contains(text);
-    assert!(says(what) && says("99") && says("newer"), "{log}");
+    assert!(says(what.to_str().unwrap()) && says("99") && says("newer"), "{log}");
     assert!(!says("panicked"), "{log}");
     assert_eq!(log.matches("newer").count(), 1, "said once:\n{log}");
 }
@@ -36,12 +36,12 @@ fn a_store_from_a_newer_version_is_refused_by_broker_and_agent() {
     make_newer(&ledger);
     let config = home.join("agent.toml");
     let log = dir.path().join("agent-newer.log");
-    refuses(Process::inkwire(&["agent", "--config", config.to_str().unwrap()], &[], &log), "ledger");
+    refuses(Process::inkwire(&["agent", "--config", config.to_str().unwrap()], &[], &log), &ledger);
 
     let store = broker.data().join("store.sqlite3");
     make_newer(&store);
     let data = broker.data();
     let arguments = ["broker", "--data", data.to_str().unwrap(), "--listen", "127.0.0.1:0"];
     let log = dir.path().join("broker-newer.log");
-    refuses(Process::inkwire(&arguments, &[], &log), "store");
+    refuses(Process::inkwire(&arguments, &[], &log), &store);
 }

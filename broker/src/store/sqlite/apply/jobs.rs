@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::super::map::{self, Spec};
 use super::super::writer::Pending;
+use super::super::{incarnation, receipts};
 use super::{Fail, events};
 use crate::store::{AcceptFact, CommitError, Idempotency, JobRow, NewDocument, NewJob, Outcome, UpdateJob};
 
@@ -211,5 +212,6 @@ pub(super) fn accept_fact(db: &Connection, fact: AcceptFact) -> Result<Outcome, 
         .query_row(params![fact.agent.uuid(), u8::from(news), fact.ledger_seq], |row| row.get(0))
         .optional()?;
     let facts_acked = facts_acked.ok_or(CommitError::NotFound("agent"))?;
-    Ok(Outcome::Fact { facts_acked, news })
+    let receipt = receipts::sign(db, fact.agent, incarnation::current(db)?, facts_acked)?;
+    Ok(Outcome::Fact { facts_acked, receipt, news })
 }

@@ -6,6 +6,7 @@ mod jobs;
 mod people;
 mod sessions;
 mod sweep;
+mod users;
 
 use rusqlite::Connection;
 
@@ -42,8 +43,8 @@ pub(super) fn apply(db: &Connection, change: Change, pending: &mut Pending) -> R
         Change::UseSignIn { hash, at_ms } => people::use_sign_in(db, hash, at_ms),
         Change::CreateKey(row) => people::create_key(db, &row),
         Change::RevokeKey { account, key, at_ms } => people::revoke_key(db, account, key, at_ms),
-        Change::CreateEnrolment { account, hash, created_ms, expires_ms } => {
-            people::create_enrolment(db, account, hash, created_ms, expires_ms)
+        Change::CreateEnrolment { account, id, hash, created_ms, expires_ms } => {
+            people::create_enrolment(db, account, id, hash, (created_ms, expires_ms))
         }
         Change::PairAgent(new) => agents::pair(db, &new, pending),
         Change::RevokeAgent { account, agent, at_ms } => agents::revoke(db, account, agent, at_ms, pending),
@@ -70,5 +71,19 @@ pub(super) fn apply(db: &Connection, change: Change, pending: &mut Pending) -> R
         Change::Sweep { documents_before_ms, jobs_before_ms, now_ms, limit } => {
             sweep::sweep(db, documents_before_ms, jobs_before_ms, now_ms, limit)
         }
+        Change::UpdateUser { account, user, name, role, disabled } => {
+            users::update(db, (account, user), name, role, disabled)
+        }
+        Change::SetPassword { account, user, password, keep } => {
+            users::set_password(db, (account, user), password, keep)
+        }
+        Change::RemoveUser { account, user } => users::remove(db, account, user),
+        Change::BeginLogin(row) => users::begin_login(db, &row),
+        Change::UseLogin { login, at_ms } => users::use_login(db, login, at_ms),
+        Change::EndLogin { login } => users::end_login(db, login),
+        Change::UseKey { key, at_ms } => people::use_key(db, key, at_ms),
+        Change::RevokeEnrolment { account, enrolment } => people::revoke_enrolment(db, account, enrolment),
+        Change::SetLimits { account, limits } => people::set_limits(db, account, &limits),
+        Change::Audit(audit) => people::audit(db, &audit),
     }
 }

@@ -30,10 +30,14 @@ pub(super) fn begin(db: &Connection, begin: &BeginSession, pending: &mut Pending
         }
     }
     let mut log = Vec::new();
-    // Whatever became of the spool: the count was given by this broker, so a larger one is of a later store. A spool that
-    // looks lost to an old store may be the newer one; its outcomes must be heard before anything is sent again.
-    let store_restored = store_was_restored(begin.facts_acked, before.facts_acked);
+    // Whatever became of the spool: the count was given and signed by this broker, so a larger one is of a later store. A spool
+    // that looks lost to an old store may be the newer one; its outcomes must be heard before anything is sent again.
+    let signed = incarnation::signed(db, begin)?;
+    let store_restored = store_was_restored(signed, begin.facts_acked, before.facts_acked);
     let store_epoch = if store_restored {
+        if let Some(receipt) = begin.receipt {
+            incarnation::heard_of(db, receipt.store_epoch())?;
+        }
         let epoch = incarnation::renew(db)?;
         pending.store_epoch = Some(epoch);
         tracing::warn!(agent = %begin.agent, "an agent remembers more than this store: it was restored from a backup");
@@ -46,7 +50,8 @@ pub(super) fn begin(db: &Connection, begin: &BeginSession, pending: &mut Pending
     let now = SpoolMark { spool: begin.spool, ledger_seq: begin.ledger_seq };
     let spool_lost = before.spool_lost || compare_spool(known, now).is_lost();
     let epoch = before.epoch.next();
-    write(db, &before, begin, &instances, epoch, spool_lost)?;
+    let facts_acked = if signed.is_some() { begin.facts_acked } else { 0 };
+    write(db, &before, begin, &instances, (epoch, facts_acked, spool_lost))?;
     log.push(online(begin, epoch));
     if before.observed_endpoint != Some(begin.observed_endpoint) {
         log.push(endpoint_change(db, &before, begin, epoch)?);
@@ -63,6 +68,8 @@ pub(super) fn begin(db: &Connection, begin: &BeginSession, pending: &mut Pending
         reconciling: before.reconciled != Some(store_epoch),
         store_restored,
         moved: before.observed_endpoint.is_some_and(|endpoint| endpoint != begin.observed_endpoint),
+        unproven: signed.is_none() && begin.facts_acked > before.facts_acked,
+        restored_jobs: incarnation::jobs_before(db, before.account)?,
         agent,
         store_epoch,
         spool_lost,
@@ -94,8 +101,7 @@ fn write(
     before: &AgentRow,
     begin: &BeginSession,
     instances: &Instances,
-    epoch: Epoch,
-    spool_lost: bool,
+    (epoch, facts_acked, spool_lost): (Epoch, u64, bool),
 ) -> Result<(), Fail> {
     let instances = map::json(instances)?;
     db.prepare_cached(
@@ -112,7 +118,7 @@ fn write(
         instances,
         begin.spool.uuid(),
         begin.ledger_seq,
-        begin.facts_acked,
+        facts_acked,
         spool_lost,
         begin.hostname,
         begin.os,

@@ -5,6 +5,7 @@ use rusqlite::{Connection, params};
 use uuid::Uuid;
 
 use super::Fail;
+use crate::limits::KEEP_AUDIT;
 use crate::store::Outcome;
 
 const KIND_INLINE: u8 = 1;
@@ -23,6 +24,9 @@ pub(super) fn sweep(
     db.prepare_cached("DELETE FROM sign_ins WHERE expires_ms <= ?1")?.execute([now_ms])?;
     db.prepare_cached("DELETE FROM enrolments WHERE expires_ms <= ?1 AND used_by IS NULL")?
         .execute([now_ms])?;
+    db.prepare_cached("DELETE FROM logins WHERE expires_ms <= ?1")?.execute([now_ms])?;
+    db.prepare_cached("DELETE FROM audit WHERE at_ms < ?1")?
+        .execute([now_ms.saturating_sub(KEEP_AUDIT.as_millis() as u64)])?;
     let limit = limit as usize;
     Ok(Outcome::Swept { files, more: documents == limit || jobs == limit })
 }

@@ -1,0 +1,101 @@
+//! What each method may answer by REST.
+
+use std::collections::BTreeMap;
+
+use inkwire_protocol::app::{Problem, ProblemKind, method};
+use schemars::SchemaGenerator;
+use serde_json::{Map, Value, json};
+
+use super::super::table::{Method, Place, Verb};
+
+/// Problems of every method: who asks, what is asked for, and how the broker is.
+const ALWAYS: &[ProblemKind] = &[
+    ProblemKind::InvalidRequest,
+    ProblemKind::InvalidParams,
+    ProblemKind::Unauthenticated,
+    ProblemKind::Forbidden,
+    ProblemKind::NotFound,
+    ProblemKind::Busy,
+    ProblemKind::Internal,
+    ProblemKind::Draining,
+];
+/// And of methods that have a body or change something.
+const CHANGING: &[ProblemKind] = &[ProblemKind::Parse, ProblemKind::Conflict, ProblemKind::TooLarge];
+/// And of those that bring a document.
+const BRINGING: &[ProblemKind] = &[
+    ProblemKind::IdempotencyConflict,
+    ProblemKind::UnsupportedFormat,
+    ProblemKind::DigestMismatch,
+    ProblemKind::StorageFull,
+];
+
+/// All answers of a method, by status.
+pub(super) fn responses(method: &Method, place: Place, generator: &mut SchemaGenerator) -> Value {
+    let result = (method.result)(generator);
+    let good = |what: &str| json!({"description": what, "content": {"application/json": {"schema": result}}});
+    let mut responses = Map::new();
+    if method.name == method::JOBS_CREATE {
+        let location = json!({"description": "the job", "required": true, "schema": {"type": "string", "pattern": "^/v1/jobs/"}});
+        for (status, what) in [("201", "accepted: job and document are on stable storage"), ("200", "the same job as before, by its idempotency key")]
+        {
+            let mut answer = good(what);
+            answer["headers"] = json!({"Location": location});
+            responses.insert(status.to_owned(), answer);
+        }
+    } else {
+        responses.insert("200".to_owned(), good("done"));
+    }
+    let mut problems: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
+    let changing: &[_] = if place.verb == Verb::Get { &[] } else { CHANGING };
+    let bringing: &[_] = if method.name == method::JOBS_CREATE { BRINGING } else { &[] };
+    for kind in ALWAYS.iter().chain(changing).chain(bringing) {
+        problems.entry(kind.status()).or_default().push(kind.keyword());
+    }
+    for (status, keywords) in problems {
+        responses.insert(status.to_string(), told(status, &keywords));
+    }
+    Value::Object(responses)
+}
+
+/// The answer that a status stands for, with the kinds of problems that have it.
+fn told(status: u16, keywords: &[&str]) -> Value {
+    let named: Vec<String> = keywords.iter().map(|keyword| format!("`{keyword}`")).collect();
+    let mut answer = json!({
+        "description": named.join(", "),
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    });
+    match status {
+        401 => {
+            let challenge = json!({"description": "how to sign in", "required": true, "schema": {"type": "string"}});
+            answer["headers"] = json!({"WWW-Authenticate": challenge});
+        }
+        429 | 503 | 507 => {
+            let wait = json!({"description": "seconds", "schema": {"type": "integer", "minimum": 0}});
+            answer["headers"] = json!({"Retry-After": wait});
+        }
+        _ => {}
+    }
+    answer
+}
+
+/// The one shape of problems, which no method's result brings into the document.
+pub(super) fn problem(generator: &mut SchemaGenerator) -> Value {
+    let schema = generator.subschema_for::<Problem>();
+    json!({
+        "description": "what is wrong, and the remedy (RFC 9457)",
+        "content": {"application/problem+json": {"schema": schema}},
+    })
+}
+
+/// What stands beside the table and needs no key.
+pub(super) fn probes() -> Map<String, Value> {
+    let plain = |what: &str| json!({"description": what, "content": {"text/plain": {"schema": {"type": "string"}}}});
+    let probe = |id: &str, summary: &str, responses: Value| {
+        json!({"get": {"operationId": id, "summary": summary, "security": [], "responses": responses}})
+    };
+    let ready = json!({"200": plain("ready"), "500": told(500, &["internal"]), "503": told(503, &["draining"])});
+    Map::from_iter([
+        ("/healthz".to_owned(), probe("healthz", "Whether the process answers.", json!({"200": plain("ok")}))),
+        ("/readyz".to_owned(), probe("readyz", "Whether new work is taken and the store answers.", ready)),
+    ])
+}
