@@ -24,17 +24,20 @@ use crate::certs::{self, CertificateError, Origin};
 use crate::clock::now_ms;
 use crate::config::{Config, Metrics};
 use crate::documents::Documents;
+use crate::feed::Feeds;
 use crate::first_start::{self, FirstStartError};
 use crate::jobs::{Jobs, JobsStart};
 use crate::limits::SESSION_EVENTS;
 use crate::listen::{Kind, Port, Rooms, accept_loop};
 use crate::metrics::{self, Watched};
+use crate::outbound::{Outbound, SystemResolver};
 use crate::pairing::Pairings;
 use crate::sessions::Sessions;
 use crate::sessions::counters::Counters;
 use crate::sessions::link::SessionEvent;
 use crate::sessions::registry::Registry;
 use crate::store::{OpenError, SharedStore, SqliteStore};
+use crate::webhooks::Webhooks;
 
 /// A running broker.
 #[derive(Debug)]
@@ -230,7 +233,8 @@ async fn furnish(
 ) -> Result<Rooms, StartError> {
     let (events, events_for_jobs) = mpsc::channel(SESSION_EVENTS);
     let counters = Arc::new(Counters::default());
-    let start = (store.clone(), counters.clone(), stop.clone());
+    let outbound = Arc::new(Outbound::new(config.outbound.clone(), Arc::new(SystemResolver)));
+    let start = (store.clone(), counters.clone(), outbound.clone(), stop.clone());
     let jobs = start_jobs(config, start, events_for_jobs, vital).await?;
     let sessions = Arc::new(Sessions {
         store: store.clone(),
@@ -242,7 +246,12 @@ async fn furnish(
         closing: closing.clone(),
     });
     let pairings = Arc::new(Pairings::new(store.clone()));
-    let api = Arc::new(Api::new(store, jobs, sessions.clone(), pairings.clone(), closing.clone()));
+    let feeds = Arc::new(Feeds::new(store.clone()));
+    let webhooks = Arc::new(Webhooks::new(store.clone(), feeds.clone(), outbound, stop.clone()));
+    webhooks.start().await.map_err(|error| StartError::Store(error.to_string()))?;
+    vital.spawn("webhooks", webhooks.clone().watch());
+    let following = (feeds, webhooks);
+    let api = Arc::new(Api::new(store, jobs, sessions.clone(), pairings.clone(), following, closing.clone()));
     Ok(Rooms { api, pairings, sessions })
 }
 
@@ -277,7 +286,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
 
 async fn start_jobs(
     config: &Config,
-    (store, counters, stop): (SharedStore, Arc<Counters>, CancellationToken),
+    (store, counters, outbound, stop): (SharedStore, Arc<Counters>, Arc<Outbound>, CancellationToken),
     events: mpsc::Receiver<SessionEvent>,
     vital: &mut Vital,
 ) -> Result<Jobs, StartError> {
@@ -292,6 +301,7 @@ async fn start_jobs(
         store,
         documents,
         counters,
+        outbound,
         max_document_bytes: config.limits.max_document_bytes,
         keep_documents: config.retention.documents,
         keep_jobs: config.retention.jobs,

@@ -17,10 +17,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use self::raw::{
-    OneOrMany, ProxyHeader, RawConfig, RawLimits, RawMetrics, RawProxies, RawRetention, RawTls,
+    OneOrMany, ProxyHeader, RawConfig, RawLimits, RawMetrics, RawOutbound, RawProxies, RawRetention, RawTls,
 };
 use crate::documents::Space;
 use crate::limits;
+use crate::outbound::OutboundRules;
 use inkwire_protocol::limits as wire;
 use ipnet::IpNet;
 
@@ -40,6 +41,7 @@ pub struct Config {
     pub(crate) limits: Limits,
     pub(crate) retention: Retention,
     pub(crate) metrics: Option<Metrics>,
+    pub(crate) outbound: OutboundRules,
     pub(crate) report_interval: Duration,
 }
 
@@ -152,6 +154,7 @@ impl TryFrom<RawConfig> for Config {
                 jobs: Duration::from_secs(raw.retention.jobs_s.unwrap_or(DEFAULT_JOBS_S)),
             },
             metrics: raw.metrics.map(check_metrics).transpose()?,
+            outbound: check_outbound(raw.outbound)?,
             report_interval: check_interval(raw.report_interval_ms)?,
         })
     }
@@ -187,20 +190,27 @@ fn check_public_url(text: String) -> Result<String, ConfigError> {
 }
 
 fn check_proxies(raw: RawProxies) -> Result<Proxies, ConfigError> {
-    Ok(Proxies { trusted: check_networks("proxies.trusted", raw.trusted)?, header: Some(raw.header) })
+    Ok(Proxies { trusted: networks("proxies.trusted", raw.trusted)?, header: Some(raw.header) })
 }
 
-fn check_networks(key: &'static str, texts: Vec<String>) -> Result<Vec<IpNet>, ConfigError> {
+fn check_outbound(raw: RawOutbound) -> Result<OutboundRules, ConfigError> {
+    if raw.ports.contains(&0) {
+        return Err(ConfigError::Range { key: "outbound.ports", value: 0, range: "1 to 65535" });
+    }
+    Ok(OutboundRules { allow: networks("outbound.allow", raw.allow)?, ports: raw.ports, ca: raw.ca })
+}
+
+fn networks(key: &'static str, texts: Vec<String>) -> Result<Vec<IpNet>, ConfigError> {
     let network = |text: String| {
         let single = || text.parse::<IpAddr>().map(IpNet::from);
-        text.parse::<IpNet>().or_else(|_| single()).map_err(|_| ConfigError::Network { key, text })
+        text.parse::<IpNet>().or_else(|_| single()).map_err(|_| ConfigError::Network { key, text: text.clone() })
     };
     texts.into_iter().map(network).collect()
 }
 
 fn check_metrics(raw: RawMetrics) -> Result<Metrics, ConfigError> {
     let listen = raw.listen.parse().map_err(|_| ConfigError::MetricsListen(raw.listen))?;
-    Ok(Metrics { listen, allow: check_networks("metrics.allow", raw.allow)? })
+    Ok(Metrics { listen, allow: networks("metrics.allow", raw.allow)? })
 }
 
 fn check_limits(raw: &RawLimits) -> Result<Limits, ConfigError> {
@@ -271,6 +281,8 @@ mod tests {
             ("data_dir = '/d'\n[proxies]\ntrusted = ['ten']\nheader = 'proxy-v2'", "ten"),
             ("data_dir = '/d'\n[metrics]\nlisten = 'here'", "metrics.listen"),
             ("data_dir = '/d'\n[metrics]\nlisten = '127.0.0.1:1'\nallow = ['all']", "metrics.allow"),
+            ("data_dir = '/d'\n[outbound]\nallow = ['intranet']", "`outbound.allow`: `intranet`"),
+            ("data_dir = '/d'\n[outbound]\nports = [0]", "outbound.ports"),
             ("data_dir = '/d'\ncolour = 1", "colour"),
         ] {
             let error = read(text).unwrap_err();

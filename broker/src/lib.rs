@@ -19,19 +19,22 @@ mod certs;
 mod clock;
 mod config;
 mod documents;
+mod feed;
 mod first_start;
 mod jobs;
 mod limits;
 mod listen;
 mod metrics;
+mod outbound;
 mod pairing;
 mod sessions;
 mod store;
+mod webhooks;
 
 pub use app::{Broker, RunError, StartError};
 pub use config::{
     Config, ConfigError, DEFAULT_LISTEN, OneOrMany, ProxyHeader, RawConfig, RawLimits, RawMetrics,
-    RawProxies, RawRetention, RawTls,
+    RawOutbound, RawProxies, RawRetention, RawTls,
 };
 
 /// The broker's version, as agents and apps are told it.

@@ -40,6 +40,27 @@ pub(crate) const APP_WRITE_BYTES: usize = 16 * 1024;
 pub(crate) const APP_REQUESTS: usize = 1024;
 /// Events in one `events` message.
 pub(crate) const EVENTS_PER_MESSAGE: u32 = 256;
+/// What a feed keeps of an account's newest events for all that follow it: some seconds of a busy account. Who is further behind reads
+/// the log.
+pub(crate) const FEED_BYTES: usize = 1024 * 1024;
+/// Events of a feed gather for this long a reader before they are sent on, so that many readers cost no more than they must ...
+pub(crate) const FEED_GATHER_A_READER: Duration = Duration::from_micros(25);
+/// ... and at most for this long, which nobody feels.
+pub(crate) const FEED_GATHER_AT_MOST: Duration = Duration::from_millis(50);
+/// Kinds in a filter ...
+pub(crate) const MAX_FILTER_KINDS: usize = 32;
+/// ... and the length of each: a filter is looked at for every event.
+pub(crate) const MAX_FILTER_KIND_BYTES: usize = 64;
+/// A subscriber takes at least something in this time while events wait for it, or it is closed as slow.
+pub(crate) const SUBSCRIBER_READS_WITHIN: Duration = Duration::from_secs(10);
+/// A subscriber whose filter hides everything is told how far the log has come this often.
+pub(crate) const THROUGH_EVERY: Duration = Duration::from_secs(5);
+/// An event stream without events carries a comment this often: proxies cut what is silent for a minute.
+pub(crate) const STREAM_COMMENT_EVERY: Duration = Duration::from_secs(15);
+/// Events in one page at most.
+pub(crate) const MAX_PAGE_EVENTS: u32 = 500;
+/// Events in one page unless asked.
+pub(crate) const PAGE_EVENTS: u32 = 50;
 /// An app that says nothing for this long is asked by a ping; twice that and it is gone.
 pub(crate) const APP_PING_AFTER: Duration = Duration::from_secs(30);
 /// A JSON body of a REST request: an inline document in base64 and its options.
@@ -82,3 +103,47 @@ pub(crate) const DRAIN_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) const DRAIN_SPREAD: Duration = Duration::from_secs(5);
 /// How long agents may finish what is on the wire after `drain`.
 pub(crate) const DRAIN_GRACE: Duration = Duration::from_millis(500);
+
+/// A URL of an app's: longer ones are refused by servers too.
+pub(crate) const MAX_URL_BYTES: usize = 2048;
+/// Finding, reaching and trusting a server that an app named may take this long.
+pub(crate) const OUTBOUND_CONNECT_WITHIN: Duration = Duration::from_secs(10);
+/// Addresses of one name that are tried: enough for both families.
+pub(crate) const OUTBOUND_ADDRESSES: usize = 4;
+/// The head of an answer must have come by then.
+pub(crate) const OUTBOUND_ANSWER_WITHIN: Duration = Duration::from_secs(15);
+/// Redirects that are followed, as curl and browsers do in shorter.
+pub(crate) const MAX_REDIRECTS: usize = 5;
+/// A document that is fetched may pause this long ...
+pub(crate) const FETCH_PAUSE: Duration = Duration::from_secs(20);
+/// ... and take this long in all: 4 GiB at 10 Mbit/s.
+pub(crate) const FETCH_WITHIN: Duration = Duration::from_secs(3600);
+/// Documents that are fetched at once: each has a connection and a file.
+pub(crate) const FETCHES_AT_ONCE: usize = 8;
+/// Documents that wait to be fetched, with those that are: more are refused as busy.
+pub(crate) const MAX_FETCHES: usize = 1000;
+
+/// Webhooks of one account.
+pub(crate) const MAX_WEBHOOKS: usize = 50;
+/// Requests of one account's webhooks at once: dead ones that are waited for leave room for the others.
+pub(crate) const WEBHOOKS_AT_ONCE: usize = 16;
+/// A request to a webhook is answered within this time, or it was not taken.
+pub(crate) const WEBHOOK_WITHIN: Duration = Duration::from_secs(15);
+/// A webhook that has taken nothing for this long is disabled.
+pub(crate) const WEBHOOK_GIVEN_UP_AFTER: Duration = Duration::from_secs(24 * 3600);
+/// A webhook may ask for no longer pause than this.
+pub(crate) const WEBHOOK_LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+/// Deliveries that are committed together: as many are sent again after a crash.
+pub(crate) const WEBHOOK_COMMIT: usize = 16;
+/// Requests that are kept of each webhook ...
+pub(crate) const DELIVERIES_KEPT: u32 = 100;
+/// ... and for how long.
+pub(crate) const DELIVERIES_KEPT_FOR: Duration = Duration::from_secs(7 * 24 * 3600);
+/// What is kept of the answer to a request that was not taken.
+pub(crate) const EXCERPT_BYTES: usize = 1024;
+/// An answer of a webhook that is longer than this costs it its connection.
+pub(crate) const MAX_WEBHOOK_ANSWER_BYTES: usize = 64 * 1024;
+/// A webhook's connection is used again for this long; then its name is looked up anew.
+pub(crate) const WEBHOOK_CONNECTION_KEPT: Duration = Duration::from_secs(60);
+/// A replaced secret goes on signing for this long beside the new one.
+pub(crate) const PREVIOUS_SECRET_KEPT: Duration = Duration::from_secs(24 * 3600);

@@ -29,6 +29,7 @@ use inkwire_protocol::packet::Header;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
@@ -106,8 +107,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
 
     /// Puts a text message behind what is queued. No I/O. On a socket that is closing it is dropped:
     /// [`Socket::ready`] says why.
-    pub fn queue_text(&mut self, text: String) -> Result<(), Full> {
-        self.outbox.text(text)
+    /// A text that was made for many sockets is shared between them.
+    pub fn queue_text(&mut self, text: impl Into<Utf8Bytes>) -> Result<(), Full> {
+        self.outbox.text(text.into())
     }
 
     /// Puts a packet behind what is queued: header and data become one binary message in one allocation. No I/O.

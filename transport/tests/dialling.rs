@@ -139,7 +139,7 @@ async fn a_redial_resumes_its_session_also_after_a_reload() {
         let mut dialled = dial(to(&server.url, &config, &clock)).await.unwrap();
         // A ticket comes after the handshake: read once.
         let mut accepted = server.sockets.recv().await.unwrap();
-        accepted.queue_text("welcome".into()).unwrap();
+        accepted.queue_text("welcome").unwrap();
         accepted.flush().await.unwrap();
         assert_eq!(dialled.socket.ready(false).await, Ready::Text("welcome".into()));
         dialled.resumed

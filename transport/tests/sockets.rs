@@ -106,7 +106,7 @@ async fn reading_goes_on_while_a_write_is_blocked() {
     };
     tokio::time::timeout(Duration::from_secs(2), stuck).await.unwrap_err();
     assert!(ours.queued_bytes() > 0);
-    theirs.queue_text("a fact".into()).unwrap();
+    theirs.queue_text("a fact").unwrap();
     theirs.flush().await.unwrap();
     assert_eq!(ours.ready(true).await, Ready::Text("a fact".into()));
     assert!(ours.queued_bytes() > 0, "still blocked");
@@ -114,7 +114,7 @@ async fn reading_goes_on_while_a_write_is_blocked() {
     let read = async { while !matches!(theirs.ready(false).await, Ready::Text(text) if text == "end") {} };
     let write = async {
         while ours.ready(true).await != Ready::Writable {}
-        ours.queue_text("end".into()).unwrap();
+        ours.queue_text("end").unwrap();
         ours.flush().await.unwrap();
     };
     tokio::join!(read, write);
@@ -124,7 +124,7 @@ async fn reading_goes_on_while_a_write_is_blocked() {
 async fn a_full_queue_says_so_and_one_message_always_fits() {
     let (mut socket, _peer) = bare(SocketConfig { max_queued_bytes: 1000, ..SocketConfig::AGENT }, 64).await;
     socket.queue_text("x".repeat(100_000)).unwrap();
-    let full = socket.queue_text("y".into()).unwrap_err();
+    let full = socket.queue_text("y").unwrap_err();
     assert_eq!((full.queued, full.message, full.limit), (100_000, 1, 1000));
 }
 
@@ -155,7 +155,7 @@ async fn a_peer_that_takes_nothing_is_slow_and_one_that_takes_little_is_not() {
 async fn a_close_is_seen_with_code_and_reason_on_both_sides() {
     let mut server = server().await;
     let (mut ours, mut theirs) = pair(&mut server).await;
-    theirs.queue_text("last words".into()).unwrap();
+    theirs.queue_text("last words").unwrap();
     let hear = async {
         assert_eq!(ours.ready(false).await, Ready::Text("last words".into()));
         ours.ready(false).await
@@ -165,7 +165,7 @@ async fn a_close_is_seen_with_code_and_reason_on_both_sides() {
     assert_eq!(by_us, Closed::Said { code: CloseCode::Superseded, reason: reason(), by_us: true });
     let closed = Closed::Said { code: CloseCode::Superseded, reason: reason(), by_us: false };
     assert_eq!(heard, Ready::Closed(closed.clone()));
-    ours.queue_text("too late".into()).unwrap();
+    ours.queue_text("too late").unwrap();
     assert_eq!(ours.close(CloseCode::Normal, "").await, closed, "the first end stays");
 }
 
@@ -194,7 +194,7 @@ async fn a_close_frame_is_read_although_writing_fails() {
     payload.extend_from_slice(b"two PCs");
     peer.write_all(&frame(0x88, &payload)).await.unwrap();
     drop(peer);
-    socket.queue_text("a report".into()).unwrap();
+    socket.queue_text("a report").unwrap();
     let Ready::Closed(closed) = socket.ready(true).await else { panic!("it is closed") };
     assert_eq!((closed.code(), closed.by_us()), (CloseCode::Clone, false), "{closed}");
 }
@@ -385,7 +385,7 @@ async fn a_large_message_leaves_in_small_frames() {
     let (mut socket, mut peer) = bare(SocketConfig::AGENT, 64 * 1024).await;
     let (head, data) = packet(3);
     socket.queue_packet(&head, &data).unwrap();
-    socket.queue_text("small".into()).unwrap();
+    socket.queue_text("small").unwrap();
     socket.flush().await.unwrap();
     let mut message = Vec::new();
     loop {

@@ -19,28 +19,38 @@ mod query;
 pub(crate) mod rest;
 pub(crate) mod rpc;
 mod sign_in;
+mod stream;
 pub(crate) mod table;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use inkwire_protocol::app::{Problem, ProblemKind};
+use inkwire_protocol::app::{Problem, ProblemKind, Scope};
 use tokio::sync::broadcast;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::{self, Caller, Revoked, keys};
+use crate::clock::now_ms;
+use crate::feed::Feeds;
 use crate::jobs::Jobs;
 use crate::pairing::Pairings;
 use crate::sessions::SharedSessions;
 use crate::store::SharedStore;
+use crate::webhooks::Webhooks;
 
 pub(crate) use asked::{Asked, Door};
 pub(crate) use sign_in::new_key;
 
 /// Revocations that live connections may not have heard of yet; who lags is judged anew in any case.
 const REVOCATIONS: usize = 64;
+
+/// A stream's caller is judged anew at least this often ...
+const JUDGED_ANEW_AFTER: Duration = Duration::from_secs(3600);
+/// ... and not more often than this by its own date, which a sign-in moves.
+const JUDGED_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// What methods stand on.
 #[derive(Debug)]
@@ -49,6 +59,8 @@ pub(crate) struct Api {
     pub(crate) jobs: Jobs,
     pub(crate) sessions: SharedSessions,
     pub(crate) pairings: Arc<Pairings>,
+    pub(crate) feeds: Arc<Feeds>,
+    pub(crate) webhooks: Arc<Webhooks>,
     /// Documents on their way in, on whatever connection.
     pub(crate) underway: rpc::Underway,
     pub(crate) calls: calls::Calls,
@@ -63,6 +75,7 @@ impl Api {
         jobs: Jobs,
         sessions: SharedSessions,
         pairings: Arc<Pairings>,
+        (feeds, webhooks): (Arc<Feeds>, Arc<Webhooks>),
         closing: CancellationToken,
     ) -> Self {
         Self {
@@ -70,6 +83,8 @@ impl Api {
             jobs,
             sessions,
             pairings,
+            feeds,
+            webhooks,
             underway: rpc::Underway::default(),
             calls: calls::Calls::default(),
             closing,
@@ -102,10 +117,36 @@ impl Api {
         }
     }
 
+    /// Waits until the caller may go on no more, and says why: what it came with was revoked, or has expired, or allows less.
+    pub(crate) async fn until_invalid(&self, mut caller: Caller, scope: Scope) -> String {
+        let mut revocations = self.revocations();
+        loop {
+            // The first time, too: what was revoked before the news was listened to.
+            match auth::judge_anew(&self.store, &caller).await {
+                Ok(same) => caller = same,
+                Err(problem) => return problem.detail,
+            }
+            if let Err(problem) = caller.must(scope) {
+                return problem.detail;
+            }
+            let over = caller.expires_ms.map(|at| Duration::from_millis(at.saturating_sub(now_ms())));
+            let over = over.unwrap_or(JUDGED_ANEW_AFTER).clamp(JUDGED_AGAIN_AFTER, JUDGED_ANEW_AFTER);
+            tokio::select! {
+                () = tokio::time::sleep(over) => {}
+                () = concerned(&mut revocations, &caller) => {}
+            }
+        }
+    }
+
     /// Hears of revocations; see [`Caller::concerned_by`] and [`auth::judge_anew`]. Who lags must judge anew, too.
     pub(crate) fn revocations(&self) -> broadcast::Receiver<Revoked> {
         self.revoked.subscribe()
     }
+}
+
+/// Waits for a revocation that may concern the caller, or for one that was missed.
+async fn concerned(revocations: &mut broadcast::Receiver<Revoked>, caller: &Caller) {
+    while revocations.recv().await.is_ok_and(|revoked| !caller.concerned_by(&revoked)) {}
 }
 
 /// A problem as an HTTP answer (RFC 9457).

@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 
 use super::query::QueryShape;
 use super::table::{self, METHODS, Method, Place, Verb};
-use super::{Api, Asked, openapi, problem_response, sign_in};
+use super::{Api, Asked, openapi, problem_response, sign_in, stream};
 use crate::limits::MAX_REST_BODY_BYTES;
 
 type Shared = State<Arc<Api>>;
@@ -35,7 +35,8 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
         .route("/v1/openapi.json", get(async || json(StatusCode::OK, openapi::document())))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
-        .route("/v1/jobs", post(create_job));
+        .route("/v1/jobs", post(create_job))
+        .route(stream::PATH, get(stream::serve));
     for method in METHODS {
         if let Some(place) = method.rest.filter(|place| !place.special) {
             router = router.route(place.path, general(method, place));

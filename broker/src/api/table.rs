@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Api;
-use super::methods::{agents, events, jobs, me, pairings, printers};
+use super::methods::{agents, events, jobs, me, pairings, printers, webhooks};
 use super::rpc::Connection;
 use crate::auth::Caller;
 use crate::clock::now_ms;
@@ -155,6 +155,26 @@ methods! {
     method::JOBS_FINISH_UPLOAD, Submit, (-), jobs::finish_upload;
     /// Replays the account's events after an offset, then follows.
     method::EVENTS_SUBSCRIBE, Read, (-), events::subscribe;
+    /// A page of the account's events, oldest first.
+    method::EVENTS_LIST, Read, (Get "/v1/events"), events::list;
+    /// The account's webhooks.
+    method::WEBHOOKS_LIST, Operate, (Get "/v1/webhooks"), webhooks::list;
+    /// One webhook, with what its last request came to.
+    method::WEBHOOKS_GET, Operate, (Get "/v1/webhooks/{webhook}"), webhooks::get;
+    /// Has events sent to a URL; the answer shows the secret once.
+    method::WEBHOOKS_CREATE, Admin, (Post "/v1/webhooks"), webhooks::create;
+    /// Changes a webhook, enables or disables it.
+    method::WEBHOOKS_UPDATE, Admin, (Patch "/v1/webhooks/{webhook}"), webhooks::update;
+    /// Ends a webhook.
+    method::WEBHOOKS_DELETE, Admin, (Delete "/v1/webhooks/{webhook}"), webhooks::delete;
+    /// Sends an event that is about nothing, once.
+    method::WEBHOOKS_TEST, Admin, (Post "/v1/webhooks/{webhook}/test"), webhooks::test;
+    /// The last requests to a webhook, newest first.
+    method::WEBHOOKS_DELIVERIES, Operate, (Get "/v1/webhooks/{webhook}/deliveries"), webhooks::deliveries;
+    /// Sends the event of an earlier request once more.
+    method::WEBHOOKS_REDELIVER, Admin, (Post "/v1/webhooks/{webhook}/redeliver"), webhooks::redeliver;
+    /// Makes a new secret; the old one goes on signing for a day.
+    method::WEBHOOKS_ROTATE_SECRET, Admin, (Post "/v1/webhooks/{webhook}/rotate_secret"), webhooks::rotate_secret;
     /// What waits for approval under a pairing code.
     method::PAIRINGS_SHOW, Operate, (Post "/v1/pairings/show"), pairings::show;
     /// Takes an agent into the account.
@@ -186,6 +206,10 @@ async fn answer_to(context: Context, name: &str, params: Value) -> Result<Value,
     context.caller.must(method.scope)?;
     (method.call)(context, params).await
 }
+
+/// For methods that have nothing to say.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Gone {}
 
 /// For methods that take nothing.
 #[derive(Debug, serde::Deserialize, JsonSchema)]

@@ -28,6 +28,8 @@ pub struct RawConfig {
     pub retention: RawRetention,
     /// What monitoring may ask for.
     pub metrics: Option<RawMetrics>,
+    /// Where the broker itself may go when an app names a URL.
+    pub outbound: RawOutbound,
     /// How often agents report.
     pub report_interval_ms: Option<u64>,
 }
@@ -97,6 +99,18 @@ pub struct RawLimits {
     pub max_connections: Option<usize>,
     /// Connections at once from one address.
     pub max_connections_per_address: Option<usize>,
+}
+
+/// `[outbound]`: documents fetched by URL, and webhooks. Without it only public addresses are reached.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawOutbound {
+    /// Networks that may be reached although they are not public, as `10.20.0.0/16`, or single addresses.
+    pub allow: Vec<String>,
+    /// Ports that may be reached; any, unless said.
+    pub ports: Vec<u16>,
+    /// PEM files of certificate authorities that are trusted besides the platform's.
+    pub ca: Vec<PathBuf>,
 }
 
 /// `[retention]`.

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::source::hash_range;
 use super::upload::{self, remove, sync_folder};
-use super::{Disk, Source, Space, StorageFull, Upload, UploadError, Whole};
+use super::{Disk, Intake, Source, Space, StorageFull, Upload, UploadError, Whole};
 use crate::store::DocumentContent;
 
 /// `documents/`; cheap to clone.
@@ -72,6 +72,15 @@ impl Documents {
             upload::begin(path, layout, lock)
         })
         .await
+    }
+
+    /// Begins a document whose size is known only at its end.
+    pub(crate) async fn intake(
+        &self,
+        account: AccountId,
+        document: DocumentId,
+    ) -> Result<Intake, UploadError> {
+        Intake::begin(self.clone(), self.path(account, document)).await
     }
 
     /// Ends an upload: every packet has come. An upload that was finished before a crash is found under its final name.
@@ -166,7 +175,7 @@ impl Documents {
     }
 }
 
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, UploadError> + Send + 'static,
 ) -> Result<T, UploadError> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(UploadError::Disk(error.to_string())))

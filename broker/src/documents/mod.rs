@@ -3,6 +3,7 @@
 //! A document of up to 64 KiB lives in its row instead ([`crate::store`]), so that a label costs one commit.
 
 mod folder;
+mod intake;
 mod source;
 mod space;
 #[cfg(test)]
@@ -10,6 +11,7 @@ mod tmpfs;
 mod upload;
 
 pub(crate) use folder::Documents;
+pub(crate) use intake::Intake;
 pub(crate) use source::{Source, SourceError};
 pub(crate) use space::{Disk, Space, StorageFull};
 pub(crate) use upload::{Upload, UploadError, Whole};

@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::counts::JobCounts;
 use super::dispatcher::Dispatcher;
+use super::fetching::Fetching;
 use super::input::{Command, Input, Wish};
 use super::making::{job_of, new_job};
 use super::problems::{draining, internal, upload_problem};
@@ -25,10 +26,11 @@ use super::transition::Note;
 use super::views::Views;
 use crate::clock::now_ms;
 use crate::documents::{Disk, Documents, Source, Upload, Whole};
+use crate::outbound::{Outbound, OutboundError};
 use crate::sessions::counters::Counters;
 use crate::sessions::link::SessionEvent;
 use crate::store::{
-    Change, CommitError, Depth, Idempotency, JobRow, NewJob, PrinterRow, ReadError, SharedStore,
+    Change, CommitError, Depth, FetchRow, Idempotency, JobRow, NewJob, PrinterRow, ReadError, SharedStore,
 };
 
 /// Commands that may wait for the dispatcher; more wait in their callers.
@@ -39,9 +41,10 @@ const PROGRESS: usize = 256;
 /// The handle of the dispatcher; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Jobs {
-    store: SharedStore,
-    documents: Documents,
-    max_document_bytes: u64,
+    pub(super) store: SharedStore,
+    pub(super) documents: Documents,
+    pub(super) max_document_bytes: u64,
+    fetching: Fetching,
     commands: mpsc::Sender<Command>,
     views: Arc<Views>,
     progress: broadcast::Sender<(AccountId, JobProgress)>,
@@ -54,6 +57,8 @@ pub(crate) struct JobsStart {
     pub(crate) documents: Documents,
     /// What agents say wrong is counted here.
     pub(crate) counters: Arc<Counters>,
+    /// Documents that apps name by a URL are fetched by it.
+    pub(crate) outbound: Arc<Outbound>,
     pub(crate) max_document_bytes: u64,
     /// How long documents and jobs are kept after they have ended.
     pub(crate) keep_documents: Duration,
@@ -77,8 +82,10 @@ impl Jobs {
         start: JobsStart,
         events: mpsc::Receiver<SessionEvent>,
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), ReadError> {
-        let JobsStart { store, documents, counters, max_document_bytes, keep_documents, keep_jobs, stop } =
-            start;
+        let JobsStart { store, documents, counters, outbound, max_document_bytes, .. } = start;
+        let (keep_documents, keep_jobs, stop) = (start.keep_documents, start.keep_jobs, start.stop);
+        let fetching = Fetching::new(outbound, stop.clone());
+        let fetches = store.fetches().await?;
         let known = store.document_files().await?.into_iter().collect();
         let folder = documents.clone();
         let swept = tokio::task::spawn_blocking(move || folder.sweep(&known)).await;
@@ -109,7 +116,10 @@ impl Jobs {
         let running = async move {
             tokio::join!(dispatcher.run(queue, events, stop), sweeping);
         };
-        Ok((Self { store, documents, max_document_bytes, commands, views, progress }, running))
+        let jobs = Self { store, documents, max_document_bytes, fetching, commands, views, progress };
+        // They were cut off by the end of the process before.
+        fetches.into_iter().for_each(|fetch| jobs.fetching.begin(jobs.clone(), fetch));
+        Ok((jobs, running))
     }
 
     /// Checks a request, stores document and job, and answers after the commit (I1). A document of its own transfer makes an
@@ -121,6 +131,7 @@ impl Jobs {
         let bytes = match &document {
             Document::Inline(bytes) => bytes.len() as u64,
             Document::Transfer { layout, .. } => layout.bytes(),
+            Document::Url { url, .. } => self.may_fetch(url).map(|()| 0)?,
         };
         self.admit(bytes)?;
         let now = now_ms();
@@ -135,24 +146,50 @@ impl Jobs {
         let new = new_job(account, request, &document, &printer, idempotency, now);
         let source = match &document {
             Document::Inline(bytes) => Some(Arc::new(Source::Inline(bytes.clone()))),
-            Document::Transfer { .. } => None,
+            Document::Transfer { .. } | Document::Url { .. } => None,
         };
-        self.make(new, source).await
+        let fetch = match document {
+            Document::Url { url, sha256 } => Some(FetchRow { job: new.row.job.id, account, url, sha256 }),
+            Document::Inline(_) | Document::Transfer { .. } => None,
+        };
+        self.make(new, source, fetch).await
+    }
+
+    /// Whether a URL may be fetched, as far as it can be said without trying.
+    fn may_fetch(&self, url: &str) -> Result<(), Problem> {
+        let refused = |error: OutboundError| ProblemKind::InvalidParams.because(error.to_string()).at("/content/url/url");
+        self.fetching.outbound.check(url).map_err(refused)?;
+        if self.fetching.has_room() {
+            return Ok(());
+        }
+        let mut problem = ProblemKind::Busy.because("too many documents wait to be fetched");
+        problem.retry_after_s = Some(30);
+        Err(problem)
     }
 
     /// Commits a new job and tells the dispatcher.
-    async fn make(&self, new: NewJob, source: Option<Arc<Source>>) -> Result<Created, Problem> {
-        match self.store.commit(vec![Change::CreateJob(Box::new(new))]).await {
+    async fn make(
+        &self,
+        new: NewJob,
+        source: Option<Arc<Source>>,
+        fetch: Option<FetchRow>,
+    ) -> Result<Created, Problem> {
+        let mut changes = vec![Change::CreateJob(Box::new(new))];
+        changes.extend(fetch.clone().map(Change::BeginFetch));
+        match self.store.commit(changes).await {
             Ok(outcomes) => {
                 let row = job_of(outcomes)?;
-                let wants_document = row.job.state == State::Incoming;
+                let wants_document = wants_upload(&row);
                 let made = Command::Made { row: Box::new(row.clone()), source };
                 self.commands.send(made).await.map_err(|_| draining())?;
+                if let Some(fetch) = fetch {
+                    self.fetching.begin(self.clone(), fetch);
+                }
                 let answer = JobCreated { job: self.present(row), duplicate: false, upload: None };
                 Ok(Created { answer, wants_document })
             }
             Err(CommitError::Duplicate(row)) => {
-                let wants_document = row.job.state == State::Incoming;
+                let wants_document = wants_upload(&row);
                 let answer = JobCreated { job: self.present(*row), duplicate: true, upload: None };
                 Ok(Created { answer, wants_document })
             }
@@ -176,6 +213,12 @@ impl Jobs {
     /// Takes up the upload of an `incoming` job again. An earlier connection's upload must have been dropped.
     pub(crate) async fn resume_upload(&self, account: AccountId, job: JobId) -> Result<Upload, Problem> {
         let mut row = self.row(account, job).await?;
+        if row.job.state == State::Incoming && !wants_upload(&row) {
+            let detail = format!("the broker fetches the document of job {} itself", row.job.number);
+            let mut problem = ProblemKind::Conflict.because(detail);
+            problem.state = Some(row.job.state);
+            return Err(problem);
+        }
         if row.job.state == State::Incoming {
             // Its finish was cut off between file and commit.
             let whole =
@@ -220,7 +263,7 @@ impl Jobs {
         self.accept(&row, whole).await
     }
 
-    async fn accept(&self, row: &JobRow, whole: Whole) -> Result<Job, Problem> {
+    pub(super) async fn accept(&self, row: &JobRow, whole: Whole) -> Result<Job, Problem> {
         let store = Change::StoreDocument {
             document: row.document,
             bytes: whole.bytes,
@@ -300,7 +343,7 @@ impl Jobs {
         self.ask(account, job, wish).await
     }
 
-    async fn ask(&self, account: AccountId, job: JobId, wish: Wish) -> Result<Job, Problem> {
+    pub(super) async fn ask(&self, account: AccountId, job: JobId, wish: Wish) -> Result<Job, Problem> {
         let (reply, answer) = oneshot::channel();
         let input = Box::new(Input { wish, reply: Some(reply) });
         self.commands.send(Command::Ask { account, job, input }).await.map_err(|_| draining())?;
@@ -336,4 +379,9 @@ impl Jobs {
             problem
         })
     }
+}
+
+/// Whether an app is to send the job's document. One that the broker fetches has no packets.
+fn wants_upload(row: &JobRow) -> bool {
+    row.job.state == State::Incoming && row.packet_bytes > 0
 }

@@ -7,7 +7,7 @@ use serde_json::Map;
 use uuid::Uuid;
 
 use super::submission::{self, Document};
-use super::transition::event;
+use super::transition::{event, reason};
 use crate::store::{Idempotency, JobRow, NewDocument, NewJob, Outcome, PrinterRow};
 
 /// The job that `request` asks for, made `now`.
@@ -27,9 +27,10 @@ pub(super) fn new_job(
         Document::Transfer { layout, sha256 } => {
             (layout.bytes(), *sha256, layout.packet_bytes(), NewDocument::Upload)
         }
+        Document::Url { sha256, .. } => (0, *sha256, 0, NewDocument::Upload),
     };
     let (state, accepted_ms) = match (document, request.hold) {
-        (Document::Transfer { .. }, _) => (State::Incoming, None),
+        (Document::Transfer { .. } | Document::Url { .. }, _) => (State::Incoming, None),
         (Document::Inline(_), true) => (State::Held, Some(now)),
         (Document::Inline(_), false) => (State::Pending, Some(now)),
     };
@@ -45,7 +46,8 @@ pub(super) fn new_job(
         bytes,
         sha256,
         state,
-        reason: None,
+        reason: matches!(document, Document::Url { .. })
+            .then(|| reason("fetching", "the broker fetches the document")),
         witness: None,
         attempt: Attempt(0),
         may_print: false,

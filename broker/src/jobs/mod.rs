@@ -10,6 +10,7 @@ mod agents;
 mod counts;
 mod dispatcher;
 mod done;
+mod fetching;
 mod follow;
 mod handle;
 mod input;

@@ -17,6 +17,7 @@ use inkwire_protocol::transfer::Layout;
 pub(super) enum Document {
     Inline(Bytes),
     Transfer { layout: Layout, sha256: Option<Sha256Digest> },
+    Url { url: String, sha256: Option<Sha256Digest> },
 }
 
 /// Everything about a request that does not depend on the printer.
@@ -75,6 +76,8 @@ fn document(content: &Content, max_bytes: u64) -> Result<Document, Problem> {
                 })?;
             Ok(Document::Transfer { layout, sha256: *sha256 })
         }
+        // Where it leads is for the outbound guard to say.
+        Content::Url { url, sha256 } => Ok(Document::Url { url: url.clone(), sha256: *sha256 }),
     }
 }
 
@@ -112,6 +115,7 @@ pub(super) fn fingerprint(request: &JobCreate, document: &Document) -> Result<Sh
     let content = match document {
         Document::Inline(bytes) => Sha256Digest::of(bytes).to_string(),
         Document::Transfer { layout, sha256 } => format!("{} {sha256:?}", layout.bytes()),
+        Document::Url { url, sha256 } => format!("{url} {sha256:?}"),
     };
     let bare = JobCreate { content: Content::Inline(content), ..request.clone() };
     let text = serde_json::to_vec(&bare).map_err(|error| ProblemKind::Internal.because(error.to_string()))?;

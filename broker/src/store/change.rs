@@ -3,15 +3,14 @@
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
-use inkwire_protocol::app::{AccountLimits, Role};
+use inkwire_protocol::app::{AccountLimits, Role, Delivery, WebhookDisabled};
 use inkwire_protocol::ids::{
     AccountId, AckReceipt, AgentId, Attempt, DocumentId, EnrolmentId, Epoch, FactSeq, InstanceId, JobId,
-    KeyId, LoginId, PrinterId, Sha256Digest, SpoolId, StoreEpoch, UserId,
-};
+    KeyId, LoginId, PrinterId, Sha256Digest, SpoolId, StoreEpoch, UserId, EventOffset, WebhookId};
 use inkwire_protocol::printer::PrinterInfo;
 use serde_json::Value;
 
-use super::rows::{AccountRow, AgentRow, JobRow, KeyRow, LoginRow, PasswordHash, UserRow};
+use super::rows::{AccountRow, AgentRow, JobRow, KeyRow, LoginRow, PasswordHash, UserRow, FetchRow, WebhookRow};
 
 /// One change. What it answers stands behind the arrow; `Done` where nothing is said.
 #[derive(Debug, Clone)]
@@ -101,6 +100,36 @@ pub(crate) enum Change {
     SetLimits { account: AccountId, limits: AccountLimits },
     /// An administrative act, to be committed together with what it did.
     Audit(Box<NewAudit>),
+
+    // Webhooks, fetches.
+    /// A new webhook.
+    CreateWebhook(Box<WebhookRow>),
+    /// A webhook as it shall be. Its runner must not run meanwhile.
+    UpdateWebhook(Box<WebhookRow>),
+    /// A webhook goes, with its log.
+    DeleteWebhook { account: AccountId, webhook: WebhookId },
+    /// How far a webhook has come; disabled it is an event, too.
+    MoveWebhook(Box<MoveWebhook>),
+    /// Requests that moved nothing.
+    LogDeliveries { webhook: WebhookId, deliveries: Vec<Delivery>, at_ms: u64 },
+    /// A document that the broker fetches: commit it after its job.
+    BeginFetch(FetchRow),
+    /// It was fetched, or will not be; again is fine.
+    EndFetch { job: JobId },
+}
+
+/// How far a webhook has come.
+#[derive(Debug, Clone)]
+pub(crate) struct MoveWebhook {
+    pub(crate) webhook: WebhookId,
+    pub(crate) account: AccountId,
+    pub(crate) through: EventOffset,
+    pub(crate) failures: u32,
+    pub(crate) failing_since_ms: Option<u64>,
+    pub(crate) retry_ms: Option<u64>,
+    pub(crate) disabled: Option<WebhookDisabled>,
+    pub(crate) deliveries: Vec<Delivery>,
+    pub(crate) at_ms: u64,
 }
 
 /// An administrative act; the store numbers it.

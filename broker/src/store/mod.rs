@@ -22,21 +22,21 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use inkwire_protocol::app::{
-    AccountLimits, AuditEntry, AuditList, EndpointChange, Enrolment, Event, JobList,
+    AccountLimits, AuditEntry, AuditList, Delivery, EndpointChange, Enrolment, Event, JobList,
 };
 use inkwire_protocol::ids::{
-    AccountId, AgentId, DocumentId, EventOffset, JobId, KeyId, LoginId, PrinterId, Sha256Digest, StoreEpoch,
-    UserId,
+    AccountId, AgentId, DeliveryId, DocumentId, EventOffset, JobId, KeyId, LoginId, PrinterId, Sha256Digest, StoreEpoch,
+    UserId, WebhookId,
 };
 
 pub(crate) use change::{
-    AcceptFact, BeginSession, Begun, Change, CommitError, Idempotency, NewAgent, NewAudit, NewDocument,
+    AcceptFact, BeginSession, Begun, Change, CommitError, Idempotency, MoveWebhook, NewAgent, NewAudit, NewDocument,
     NewEvent, NewJob, Outcome, Started, UpdateJob,
 };
 pub(crate) use meters::{Census, Depth, Meters};
 pub(crate) use rows::{
-    AccountRow, AgentRow, DocumentContent, EventBounds, JobRow, KeyRow, LoginRow, PasswordHash, PrinterRow,
-    UsageRow, UserRow,
+    AccountRow, AgentRow, DocumentContent, EventBounds, FetchRow, JobRow, KeyRow, LoginRow, PasswordHash, PrinterRow,
+    UsageRow, UserRow, WebhookRow,
 };
 pub(crate) use sqlite::{OpenError, SqliteStore};
 
@@ -173,4 +173,23 @@ pub(crate) trait Store: std::fmt::Debug + Send + Sync + 'static {
     async fn orphaned_jobs(&self) -> Result<Vec<JobRow>, ReadError>;
     /// Documents that have a file, for the sweep at start: (account, document).
     async fn document_files(&self) -> Result<Vec<(AccountId, DocumentId)>, ReadError>;
+
+    // Webhooks, fetches.
+    /// All webhooks of an account, oldest first.
+    async fn webhooks(&self, account: AccountId) -> Result<Vec<WebhookRow>, ReadError>;
+    /// One webhook.
+    async fn webhook(&self, account: AccountId, webhook: WebhookId) -> Result<Option<WebhookRow>, ReadError>;
+    /// Every webhook that is enabled (at start).
+    async fn enabled_webhooks(&self) -> Result<Vec<WebhookRow>, ReadError>;
+    /// Requests to a webhook that is known to be the account's, newest first.
+    async fn deliveries(
+        &self,
+        webhook: WebhookId,
+        before: Option<DeliveryId>,
+        limit: u32,
+    ) -> Result<Vec<Delivery>, ReadError>;
+    /// One of them.
+    async fn delivery(&self, webhook: WebhookId, id: DeliveryId) -> Result<Option<Delivery>, ReadError>;
+    /// Every document that is to be fetched (at start).
+    async fn fetches(&self) -> Result<Vec<FetchRow>, ReadError>;
 }

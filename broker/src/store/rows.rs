@@ -3,14 +3,13 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use inkwire_protocol::app::{Job, Role, Scope};
-use inkwire_protocol::ids::{
-    AccountId, AgentId, Attempt, DocumentId, Epoch, EventOffset, FactSeq, KeyId, LoginId, PrinterId,
-    Sha256Digest, SpoolId, StoreEpoch, UserId,
-};
+use inkwire_protocol::app::{Job, Role, Scope, WebhookDisabled};
+use inkwire_protocol::ids::{AccountId, AgentId, Attempt, DocumentId, Epoch, EventOffset, FactSeq, KeyId, LoginId, PrinterId,
+    Sha256Digest, SpoolId, StoreEpoch, UserId, JobId, WebhookId};
 use inkwire_protocol::job::Standing;
 use inkwire_protocol::printer::PrinterInfo;
 use inkwire_protocol::session::clone::Instances;
+use inkwire_service::Secret;
 
 /// A tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -187,4 +186,38 @@ pub(crate) struct EventBounds {
     pub(crate) oldest: EventOffset,
     /// The newest event; 0 before the first.
     pub(crate) newest: EventOffset,
+}
+
+/// A webhook.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct WebhookRow {
+    pub(crate) id: WebhookId,
+    pub(crate) account: AccountId,
+    pub(crate) name: String,
+    pub(crate) url: String,
+    /// Beginnings of kinds; empty means all.
+    pub(crate) kinds: Vec<String>,
+    /// Signs requests: `whsec_...`.
+    pub(crate) secret: Secret,
+    /// The one before, and until when it signs, too.
+    pub(crate) previous: Option<(Secret, u64)>,
+    pub(crate) enabled: bool,
+    pub(crate) disabled: Option<WebhookDisabled>,
+    /// Every event up to here was taken, or hidden by the filter.
+    pub(crate) through: EventOffset,
+    /// Failures in a row of the event after it, since when, and when it is tried again.
+    pub(crate) failures: u32,
+    pub(crate) failing_since_ms: Option<u64>,
+    pub(crate) retry_ms: Option<u64>,
+    pub(crate) created_ms: u64,
+}
+
+/// A document that the broker fetches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FetchRow {
+    pub(crate) job: JobId,
+    pub(crate) account: AccountId,
+    pub(crate) url: String,
+    /// What it must be.
+    pub(crate) sha256: Option<Sha256Digest>,
 }

@@ -150,14 +150,24 @@ impl Lab {
         .await
     }
 
-    /// Makes a REST request.
-    pub(crate) async fn rest(&self, method: Method, path: &str, key: Option<&str>, body: Value) -> Answer {
+    /// A connection for requests of the test's own making.
+    pub(crate) async fn http<B>(&self) -> hyper::client::conn::http1::SendRequest<B>
+    where
+        B: hyper::body::Body + Send + 'static,
+        B::Data: Send,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let tcp = tokio::net::TcpStream::connect(self.address).await.unwrap();
         let name = rustls_pki_types::ServerName::try_from("127.0.0.1").unwrap();
         let tls = tokio_rustls::TlsConnector::from(self.tls.clone()).connect(name, tcp).await.unwrap();
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(tls)).await.unwrap();
+        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(tls)).await.unwrap();
         tokio::spawn(connection);
+        sender
+    }
+
+    /// Makes a REST request.
+    pub(crate) async fn rest(&self, method: Method, path: &str, key: Option<&str>, body: Value) -> Answer {
+        let mut sender = self.http().await;
         let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
         let mut request = Request::builder().method(method).uri(path).header("host", self.url.authority());
         if let Some(key) = key {

@@ -27,6 +27,15 @@ pub enum Content {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         packet_bytes: Option<u32>,
     },
+    /// The broker fetches it: the job is `incoming` with the reason `fetching` until the document is on the broker's disk, and `aborted`
+    /// with the reason where it cannot be had.
+    Url {
+        /// `https://` or `http://`, without user and password; the address must be public, or allowed by the broker's configuration.
+        url: String,
+        /// What the document must be.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        sha256: Option<Sha256Digest>,
+    },
 }
 
 /// `jobs.create`.

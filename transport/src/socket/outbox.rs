@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use inkwire_protocol::limits::PACKET_HEADER_BYTES;
 use inkwire_protocol::packet::Header;
 use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_tungstenite::tungstenite::protocol::frame::Frame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
@@ -56,7 +57,7 @@ impl Outbox {
         self.bytes
     }
 
-    pub(super) fn text(&mut self, text: String) -> Result<(), Full> {
+    pub(super) fn text(&mut self, text: Utf8Bytes) -> Result<(), Full> {
         self.room_for(text.len())?;
         self.push(Data::Text, text.into());
         Ok(())

@@ -6,6 +6,7 @@ pub(super) mod jobs;
 pub(super) mod me;
 pub(super) mod pairings;
 pub(super) mod printers;
+pub(super) mod webhooks;
 
 use inkwire_protocol::app::{Problem, ProblemKind};
 

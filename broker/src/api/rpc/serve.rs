@@ -12,6 +12,7 @@ use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::Connection;
@@ -30,9 +31,9 @@ struct App<S> {
     socket: Socket<S>,
     caller: Option<Caller>,
     connection: Arc<Connection>,
-    outgoing: mpsc::UnboundedReceiver<String>,
+    outgoing: mpsc::UnboundedReceiver<Utf8Bytes>,
     /// Taken from `outgoing`, waits for the socket.
-    next: Option<String>,
+    next: Option<Utf8Bytes>,
     running: Arc<AtomicUsize>,
     revocations: broadcast::Receiver<Revoked>,
     peer: SocketAddr,
@@ -86,7 +87,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> App<S> {
             let step = tokio::select! {
                 biased;
                 () = closing.cancelled() => Err((CloseCode::Draining, "the broker is restarting".to_owned())),
-                () = overflow.cancelled() => Err((CloseCode::Slow, "too much waits to be read by the app".to_owned())),
+                () = overflow.cancelled() => Err((CloseCode::Slow, self.connection.out.why())),
                 revoked = self.revocations.recv() => self.on_revoked(revoked).await,
                 Some(message) = self.outgoing.recv(), if self.next.is_none() => {
                     self.next = Some(message);

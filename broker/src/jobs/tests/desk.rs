@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::outbound::{Outbound, OutboundRules, SystemResolver};
 use crate::documents::{Documents, Space};
 use crate::jobs::{Jobs, JobsStart};
 use crate::sessions::counters::Counters;
@@ -237,6 +238,7 @@ async fn start(
         store,
         documents,
         counters,
+        outbound: Arc::new(Outbound::new(OutboundRules::default(), Arc::new(SystemResolver))),
         max_document_bytes: 1 << 30,
         keep_documents: Duration::from_secs(3600),
         keep_jobs: Duration::from_secs(3600),

@@ -34,7 +34,7 @@ pub(super) fn keyword<T: Serialize>(value: &T) -> Result<String> {
     }
 }
 
-fn from_keyword<T: DeserializeOwned>(column: &str, text: String) -> Result<T> {
+pub(super) fn from_keyword<T: DeserializeOwned>(column: &str, text: String) -> Result<T> {
     serde_json::from_value(serde_json::Value::String(text)).map_err(|error| unreadable(column, error))
 }
 

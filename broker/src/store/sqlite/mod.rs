@@ -9,6 +9,7 @@ mod read;
 mod read_people;
 mod receipts;
 mod schema;
+mod webhooks;
 mod writer;
 
 use std::fs::File;

@@ -1,20 +1,16 @@
 //! The queries.
 
 use async_trait::async_trait;
-use inkwire_protocol::app::{
-    AccountLimits, AuditEntry, AuditList, EndpointChange, Enrolment, Event, JobList,
-};
-use inkwire_protocol::ids::{
-    AccountId, AgentId, DocumentId, EventOffset, JobId, KeyId, LoginId, PrinterId, Sha256Digest, StoreEpoch,
-    UserId,
-};
+use inkwire_protocol::app::{AccountLimits, AuditEntry, AuditList, EndpointChange, Enrolment, Event, JobList, Delivery};
+use inkwire_protocol::ids::{AccountId, AgentId, DocumentId, EventOffset, JobId, KeyId, LoginId, PrinterId, Sha256Digest, StoreEpoch,
+    UserId, DeliveryId, WebhookId};
 use rusqlite::{Connection, OptionalExtension as _, Params, Result, Row, params};
 use tokio::sync::broadcast;
 
-use super::{SqliteStore, census, events, map, read_people as people};
+use super::{SqliteStore, census, events, map, read_people as people, webhooks};
 use crate::store::{
-    AccountRow, AgentRow, Census, Change, CommitError, Depth, DocumentContent, EventBounds, JobRow, KeyRow,
-    LoginRow, Meters, Outcome, PrinterRow, ReadError, Store, UsageRow, UserRow,
+    AccountRow, AgentRow, Census, Change, CommitError, Depth, DocumentContent, EventBounds, FetchRow, JobRow,
+    KeyRow, LoginRow, Meters, Outcome, PrinterRow, ReadError, Store, UsageRow, UserRow, WebhookRow,
 };
 
 const PRINTERS: &str = "SELECT p.*, a.name AS agent_name,
@@ -348,6 +344,43 @@ impl Store for SqliteStore {
                 })
             })
             .await
+    }
+
+    async fn webhooks(&self, account: AccountId) -> std::result::Result<Vec<WebhookRow>, ReadError> {
+        self.readers.read(move |db| webhooks::of_account(db, account)).await
+    }
+
+    async fn webhook(
+        &self,
+        account: AccountId,
+        webhook: WebhookId,
+    ) -> std::result::Result<Option<WebhookRow>, ReadError> {
+        self.readers.read(move |db| webhooks::find(db, account, webhook)).await
+    }
+
+    async fn enabled_webhooks(&self) -> std::result::Result<Vec<WebhookRow>, ReadError> {
+        self.readers.read(webhooks::enabled).await
+    }
+
+    async fn deliveries(
+        &self,
+        webhook: WebhookId,
+        before: Option<DeliveryId>,
+        limit: u32,
+    ) -> std::result::Result<Vec<Delivery>, ReadError> {
+        self.readers.read(move |db| webhooks::deliveries(db, webhook, before, limit)).await
+    }
+
+    async fn delivery(
+        &self,
+        webhook: WebhookId,
+        id: DeliveryId,
+    ) -> std::result::Result<Option<Delivery>, ReadError> {
+        self.readers.read(move |db| webhooks::delivery_of(db, webhook, id)).await
+    }
+
+    async fn fetches(&self) -> std::result::Result<Vec<FetchRow>, ReadError> {
+        self.readers.read(webhooks::fetches).await
     }
 }
 

@@ -7,6 +7,7 @@ mod people;
 mod sessions;
 mod sweep;
 mod users;
+mod webhooks;
 
 use rusqlite::Connection;
 
@@ -85,5 +86,14 @@ pub(super) fn apply(db: &Connection, change: Change, pending: &mut Pending) -> R
         Change::RevokeEnrolment { account, enrolment } => people::revoke_enrolment(db, account, enrolment),
         Change::SetLimits { account, limits } => people::set_limits(db, account, &limits),
         Change::Audit(audit) => people::audit(db, &audit),
+        Change::CreateWebhook(row) => webhooks::create(db, &row),
+        Change::UpdateWebhook(row) => webhooks::update(db, &row),
+        Change::DeleteWebhook { account, webhook } => webhooks::delete(db, account, webhook),
+        Change::MoveWebhook(moved) => webhooks::advance(db, &moved, pending),
+        Change::LogDeliveries { webhook, deliveries, at_ms } => {
+            webhooks::log(db, webhook, &deliveries, at_ms)
+        }
+        Change::BeginFetch(row) => webhooks::begin_fetch(db, &row),
+        Change::EndFetch { job } => webhooks::end_fetch(db, job),
     }
 }
