@@ -15,7 +15,9 @@ use common::printer::Printer;
 use common::*;
 use inkwire_agent::{Agent, PairError, PairRequest, StartError};
 use inkwire_protocol::close::CloseCode;
+use inkwire_protocol::ids::{PrinterNumber, TransferId};
 use inkwire_protocol::message::*;
+use inkwire_protocol::packet::Header;
 use inkwire_protocol::printer::PrinterState;
 use inkwire_transport::Closed;
 use tokio_util::sync::CancellationToken;
@@ -133,6 +135,112 @@ async fn what_the_broker_does_wrong_has_its_close_code() {
     assert!(matches!(closed, Closed::Said { code: CloseCode::PacketOutOfWindow, .. }), "{closed}");
     stop.cancel();
     agent.stopped().await.unwrap();
+}
+
+/// What a broker that attacks says once a document is under way, and the code that it is told.
+type Attack = (&'static str, CloseCode, fn(&mut Conn, TransferId, &[u8]));
+
+fn packet(conn: &mut Conn, transfer: TransferId, seq: u32, data: &[u8], damage: u32) {
+    let mut header = Header::over(transfer, PrinterNumber(1), seq, false, data);
+    header.crc32c ^= damage;
+    conn.socket.queue_packet(&header, data).unwrap();
+}
+
+const ATTACKS: [Attack; 9] = [
+    ("a packet out of order", CloseCode::PacketOutOfWindow, |conn, transfer, document| {
+        packet(conn, transfer, 5, &document[80_000..96_000], 0);
+    }),
+    ("a packet that was acknowledged", CloseCode::PacketOutOfWindow, |conn, transfer, document| {
+        packet(conn, transfer, 0, &document[..16_000], 0);
+    }),
+    ("a damaged packet", CloseCode::PacketDamaged, |conn, transfer, document| {
+        packet(conn, transfer, 4, &document[64_000..80_000], 1);
+    }),
+    ("a packet of another size", CloseCode::ProtocolViolation, |conn, transfer, document| {
+        packet(conn, transfer, 4, &document[64_000..64_100], 0);
+    }),
+    ("a packet that is too large", CloseCode::TooLarge, |conn, transfer, document| {
+        packet(conn, transfer, 4, &document[64_000..84_000], 0);
+    }),
+    ("a packet of a channel that was never opened", CloseCode::ProtocolViolation, |conn, _, document| {
+        packet(conn, TransferId(99), 0, &document[..16_000], 0);
+    }),
+    ("an unknown message", CloseCode::ProtocolViolation, |conn, _, _| {
+        conn.say_text(&serde_json::json!({"type": "dance"}));
+    }),
+    ("a message that is no JSON", CloseCode::ProtocolViolation, |conn, _, _| {
+        conn.socket.queue_text("{".into()).unwrap();
+    }),
+    ("a message that is too large", CloseCode::TooLarge, |conn, _, _| {
+        conn.say_text(&serde_json::json!({"type": "drain", "x": "x".repeat(300_000)}));
+    }),
+];
+
+/// The attack costs the connection and nothing else: an honest broker finishes the document, and it comes out once.
+async fn withstands((what, code, attack): Attack) {
+    let (dir, mut broker, printer) = (tempfile::tempdir().unwrap(), Broker::start().await, Printer::ready());
+    broker.pair(dir.path()).await;
+    let (_agent, _stop) = agent(dir.path(), &printer).await;
+    let (mut conn, _) = broker.session().await;
+    let document = poster(200_000);
+    let transfer = conn.open(open(1, &document));
+    conn.send(transfer, &document, 16_000, 0..4).await;
+    conn.acked(4).await;
+    attack(&mut conn, transfer, &document);
+    let closed = conn.gone().await;
+    assert!(
+        matches!(closed, Closed::Said { code: said, by_us: false, .. } if said == code),
+        "{what}: {closed}"
+    );
+    assert!(printer.came_out().is_empty(), "{what}: something came out");
+    drop(conn);
+    let (mut conn, hello) = broker.session().await;
+    let held = hello.transfers[0];
+    assert_eq!(held.next_seq, 4, "{what}: what was acknowledged is kept, and no more");
+    let transfer = conn.open(Open { next_seq: held.next_seq, ..open(1, &document) });
+    conn.send(transfer, &document, 16_000, held.next_seq..13).await;
+    assert!(matches!(conn.outcome().await, Fact::Completed { .. }), "{what}");
+    assert_eq!(printer.came_out(), [document], "{what}: it came out once, as it was submitted");
+}
+
+#[tokio::test]
+async fn a_broker_that_attacks_loses_its_connection_and_an_honest_one_prints() {
+    // Side by side: after its broker's mistake an agent waits for five seconds.
+    futures_util::future::join_all(ATTACKS.map(withstands)).await;
+}
+
+#[tokio::test]
+async fn a_document_that_is_not_what_its_digest_says_is_not_printed() {
+    let (dir, mut broker, printer) = (tempfile::tempdir().unwrap(), Broker::start().await, Printer::ready());
+    broker.pair(dir.path()).await;
+    let (_agent, _stop) = agent(dir.path(), &printer).await;
+    let (mut conn, _) = broker.session().await;
+    let (document, label) = (poster(100_000), b"label".as_slice());
+    for (job, document) in [(1, document.as_slice()), (2, label)] {
+        let wrong = Open { sha256: inkwire_protocol::ids::Sha256Digest::of(b"other"), ..open(job, document) };
+        let transfer = conn.open(wrong);
+        let packets = u32::try_from(document.len().div_ceil(16_000)).unwrap();
+        for first in (0..packets).step_by(4) {
+            conn.send(transfer, document, 16_000, first..(first + 4).min(packets)).await;
+            if first + 4 < packets {
+                conn.acked(first + 4).await;
+            }
+        }
+        let fact = conn.outcome().await;
+        assert!(matches!(fact, Fact::Corrupt { .. }), "{fact:?}");
+        assert!(printer.came_out().is_empty());
+        // The same connection goes on: a new attempt with the right digest is printed.
+        let again = Open { attempt: inkwire_protocol::ids::Attempt(2), ..open(job, document) };
+        let transfer = conn.open(again);
+        for first in (0..packets).step_by(4) {
+            conn.send(transfer, document, 16_000, first..(first + 4).min(packets)).await;
+            if first + 4 < packets {
+                conn.acked(first + 4).await;
+            }
+        }
+        assert!(matches!(conn.outcome().await, Fact::Completed { .. }));
+        assert_eq!(printer.out.lock().unwrap().pop().as_deref(), Some(document));
+    }
 }
 
 #[tokio::test]

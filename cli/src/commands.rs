@@ -26,7 +26,11 @@ pub(crate) fn run(args: Args) -> Result<Exit, Failure> {
         end_with_parent()?;
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let exit = runtime.block_on(dispatch(args.command));
+    let exit = runtime.block_on(async {
+        let exit = dispatch(args.command).await;
+        crate::connection::farewell().await;
+        exit
+    });
     // A blocking read of stdin must not keep the process.
     runtime.shutdown_background();
     exit
@@ -40,17 +44,28 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
         #[cfg(unix)]
         Command::Admin(args) => admin::run(args).await,
         Command::Login(args) => login::run(args).await,
-        Command::Print(args) => print::run(args).await,
+        Command::Print(args) => unless_interrupted(print::run(args)).await,
         Command::Printers(args) => printers::run(args).await,
         Command::Agents(args) => agents::run(args).await,
-        Command::Jobs(args) => jobs::run(args).await,
-        Command::Job(args) => job::run(args).await,
+        Command::Jobs(args) => unless_interrupted(jobs::run(args)).await,
+        Command::Job(args) => unless_interrupted(job::run(args)).await,
         Command::Pairings(args) => pairings::run(args).await,
         Command::Certs(args) => certs::run(&args),
         #[cfg(unix)]
         Command::Demo(args) => Box::pin(crate::demo::run(args)).await,
         #[cfg(unix)]
         Command::DemoRouter(args) => demo_router::run(args).await,
+    }
+}
+
+/// What may be followed for long is ended by Ctrl-C, and still says goodbye to the broker.
+async fn unless_interrupted(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    tokio::select! {
+        exit = command => exit,
+        interrupted = tokio::signal::ctrl_c() => {
+            interrupted?;
+            Ok(Exit::Interrupted)
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which broker, and as whom: the command line, then the environment, then `inkwire login`.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Args;
@@ -10,6 +11,30 @@ use crate::login;
 
 /// A command gives up on a broker that cannot be reached after this.
 const CONNECT_WITHIN: Duration = Duration::from_secs(8);
+
+/// What this process has connected with. A command drops its client on every way out, also by `?`; this outlives it.
+static OPENED: Mutex<Vec<Options>> = Mutex::new(Vec::new());
+/// A close frame and its answer take a round trip; who is slower than this is told nothing more.
+const FAREWELL_WITHIN: Duration = Duration::from_secs(1);
+
+/// Connects; [`farewell`] waits for this connection's end.
+pub(crate) async fn connect(options: Options) -> Result<Client, Failure> {
+    OPENED.lock().unwrap_or_else(PoisonError::into_inner).push(options.clone());
+    Ok(Client::with(options).await?)
+}
+
+/// Waits until the connections of a command that has ended are closed in order.
+pub(crate) async fn farewell() {
+    let opened = std::mem::take(&mut *OPENED.lock().unwrap_or_else(PoisonError::into_inner));
+    let all = async {
+        for options in opened {
+            options.farewell().await;
+        }
+    };
+    if tokio::time::timeout(FAREWELL_WITHIN, all).await.is_err() {
+        tracing::debug!("the broker did not answer the farewell in time");
+    }
+}
 
 /// Options of every command that talks to a broker as an app.
 #[derive(Debug, Clone, Args)]
@@ -28,7 +53,7 @@ impl Connection {
         let (url, key) = self.resolve()?;
         let mut options = Options::new(url, key);
         options.connect_within = CONNECT_WITHIN;
-        Ok(Client::with(options).await?)
+        connect(options).await
     }
 
     /// The address and the key, wherever they come from.

@@ -21,6 +21,8 @@ pub(crate) enum Exit {
     Unreachable,
     /// The job that was watched is uncertain: it may have been printed.
     Uncertain,
+    /// Ctrl-C, as shells number it.
+    Interrupted,
 }
 
 impl Exit {
@@ -33,6 +35,7 @@ impl Exit {
             Self::Refused => 3,
             Self::Unreachable => 4,
             Self::Uncertain => 5,
+            Self::Interrupted => 130,
         }
     }
 }

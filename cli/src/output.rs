@@ -5,6 +5,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 
 use serde::Serialize;
+use unicode_width::UnicodeWidthStr as _;
 
 use crate::exit::Failure;
 
@@ -71,17 +72,12 @@ impl Table {
     fn lines(&self) -> Vec<String> {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
-            self.rows
-                .iter()
-                .filter_map(|row| row.get(column))
-                .map(|cell| cell.chars().count())
-                .max()
-                .unwrap_or(0)
+            self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width()).max().unwrap_or(0)
         };
         let widths: Vec<_> = (0..columns).map(width).collect();
         let padded = |row: &Vec<String>| {
-            let cells: Vec<_> =
-                row.iter().zip(&widths).map(|(cell, &width)| format!("{cell:width$}")).collect();
+            let pad = |(cell, &width): (&String, &usize)| cell.clone() + &" ".repeat(width - cell.width());
+            let cells: Vec<_> = row.iter().zip(&widths).map(pad).collect();
             cells.join("  ").trim_end().to_owned()
         };
         self.rows.iter().map(padded).collect()
@@ -104,5 +100,13 @@ mod tests {
         table.row(["a".to_owned(), "stopped".to_owned()]);
         let lines = table.lines();
         assert_eq!(lines, ["name        state", "office\u{FFFD}[2J  idle", "a           stopped"]);
+    }
+
+    #[test]
+    fn wide_characters_take_two_places_and_accents_none() {
+        let mut table = Table::new(&["name", "state"]);
+        table.row(["請求書".to_owned(), "idle".to_owned()]);
+        table.row(["cafe\u{301}".to_owned(), "idle".to_owned()]);
+        assert_eq!(table.lines(), ["name    state", "請求書  idle", "cafe\u{301}    idle"]);
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// A bar with a label; bytes, rate and a word at the end.
-const BAR: &str = "{prefix:>26} [{bar:30}] {bytes:>10}/{total_bytes:10} {msg}";
+/// A bar with a label; bytes (decimal, as everywhere in this program) and a word at the end.
+const BAR: &str = "{prefix:>26} [{bar:30}] {decimal_bytes:>10}/{decimal_total_bytes:10} {msg}";
 
 /// Bars under each other; nothing where there is no terminal or nobody wants them.
 #[derive(Debug)]

@@ -30,6 +30,18 @@ pub(crate) fn ago(at_ms: u64, now: SystemTime) -> String {
     }
 }
 
+/// An instant as people say it, before or after now.
+pub(crate) fn moment(at_ms: u64, now: SystemTime) -> String {
+    let at = UNIX_EPOCH + Duration::from_millis(at_ms);
+    match at.duration_since(now).unwrap_or_default().as_secs() {
+        0..2 => ago(at_ms, now),
+        seconds @ 2..120 => format!("in {seconds} s"),
+        seconds @ 120..7200 => format!("in {} min", seconds / 60),
+        seconds @ 7200..172_800 => format!("in {} h", seconds / 3600),
+        seconds => format!("in {} days", seconds / 86_400),
+    }
+}
+
 /// Who says that a job is printed.
 pub(crate) const fn witness(witness: Witness) -> &'static str {
     match witness {
@@ -128,5 +140,8 @@ mod tests {
         assert_eq!(ago(9_999_500, now), "now");
         assert_eq!(ago(9_000_000, now), "16 min ago");
         assert_eq!(ago(11_000_000, now), "now", "a clock that is behind");
+        assert_eq!(moment(9_000_000, now), "16 min ago");
+        assert_eq!(moment(10_900_000, now), "in 15 min");
+        assert_eq!(moment(1_000_000_000, now), "in 11 days");
     }
 }

@@ -13,6 +13,7 @@ use inkwire_transport::BrokerUrl;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
+use tokio::sync::watch;
 
 use crate::document::Document;
 use crate::error::Error;
@@ -55,12 +56,21 @@ pub struct Options {
     pub call_within: Duration,
     /// The first connection stands by then or connecting fails.
     pub connect_within: Duration,
+    /// Every connection's task watches it as long as it lives.
+    pub(crate) links: watch::Sender<()>,
 }
 
 impl Options {
     /// The defaults: 30 s for a call, 15 s for the first connection.
     pub fn new(url: BrokerUrl, key: impl Into<ApiKey>) -> Self {
-        Self { url, key: key.into(), call_within: CALL_WITHIN, connect_within: CONNECT_WITHIN }
+        let (links, _) = watch::channel(());
+        Self { url, key: key.into(), call_within: CALL_WITHIN, connect_within: CONNECT_WITHIN, links }
+    }
+
+    /// Returns when every connection that was made with these options (or clones of them) has ended: what a program awaits that
+    /// is about to exit, after it has dropped its [`Client`]s and event streams, so that the broker hears a close frame.
+    pub async fn farewell(&self) {
+        self.links.closed().await;
     }
 }
 

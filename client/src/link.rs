@@ -70,7 +70,11 @@ impl Link {
         let (commands, inbox) = mpsc::channel(COMMAND_QUEUE);
         let (first, connected) = oneshot::channel();
         let task = task::Task::new(options.clone(), inbox, subscription);
-        tokio::spawn(task.run(first));
+        let alive = options.links.subscribe();
+        tokio::spawn(async move {
+            task.run(first).await;
+            drop(alive);
+        });
         connected.await.map_err(|_| Error::Closed)??;
         Ok(Self { commands })
     }

@@ -17,6 +17,7 @@
     reason = "this crate is tests: a failure here is a failed test"
 )]
 
+pub mod bloat;
 pub mod documents;
 pub mod fleet;
 pub mod lab;

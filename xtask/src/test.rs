@@ -36,7 +36,7 @@ pub(crate) struct Args {
     /// List the stages and do nothing
     #[arg(long)]
     list: bool,
-    /// One JSON object at the end in place of the table: {stages: [{stage, seconds, passed, failed, detail}], passed, failed}
+    /// One JSON object at the end in place of the table: {stages: [{stage, seconds, passed, failed, not_run, detail}], passed, failed, not_run}
     #[arg(long)]
     json: bool,
 }
@@ -48,6 +48,8 @@ struct Row {
     seconds: f64,
     passed: u64,
     failed: u64,
+    /// Left out, because they need root.
+    not_run: u64,
     detail: String,
 }
 
@@ -111,22 +113,28 @@ fn row(stage: &Stage, took: Duration, result: Result<Tally>) -> Row {
         Ok(tally) => (tally, String::new()),
         Err(error) => (Tally::FAILED, format!("{error:#}")),
     };
-    Row { stage: stage.name, seconds: took.as_secs_f64(), passed: tally.passed, failed: tally.failed, detail }
+    let Tally { passed, failed, not_run } = tally;
+    Row { stage: stage.name, seconds: took.as_secs_f64(), passed, failed, not_run, detail }
 }
 
 fn conclude(json: bool, rows: &[Row], took: Duration) -> Result<ExitCode> {
     let passed: u64 = rows.iter().map(|row| row.passed).sum();
     let failed: u64 = rows.iter().map(|row| row.failed).sum();
+    let not_run: u64 = rows.iter().map(|row| row.not_run).sum();
     if json {
-        let all = serde_json::json!({ "stages": rows, "passed": passed, "failed": failed });
+        let all =
+            serde_json::json!({ "stages": rows, "passed": passed, "failed": failed, "not_run": not_run });
         println!("{all}");
     } else {
-        println!("\n{:10} {:>8} {:>7} {:>7}", "stage", "seconds", "passed", "failed");
+        println!("\n{:10} {:>8} {:>7} {:>7} {:>7}", "stage", "seconds", "passed", "failed", "not run");
         for row in rows {
-            let Row { stage, seconds, passed, failed, detail } = row;
-            println!("{stage:10} {seconds:>8.1} {passed:>7} {failed:>7}  {detail}");
+            let Row { stage, seconds, passed, failed, not_run, detail } = row;
+            println!("{stage:10} {seconds:>8.1} {passed:>7} {failed:>7} {not_run:>7}  {detail}");
         }
         println!("{:10} {:>8.1}", "in all", took.as_secs_f64());
+    }
+    if not_run > 0 {
+        println!("{not_run} tests were not run: they need root");
     }
     println!("{passed} passed, {failed} failed");
     Ok(if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })

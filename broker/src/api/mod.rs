@@ -12,6 +12,7 @@
 
 mod asked;
 mod calls;
+mod console;
 mod methods;
 mod openapi;
 pub(crate) mod present;

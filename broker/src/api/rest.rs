@@ -9,7 +9,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, RawPathParams, RawQuery, State};
-use axum::response::{Html, IntoResponse as _};
+use axum::response::IntoResponse as _;
 use axum::routing::{MethodFilter, MethodRouter, get, on, post};
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS};
@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 
 use super::query::QueryShape;
 use super::table::{self, METHODS, Method, Place, Verb};
-use super::{Api, Asked, openapi, problem_response, sign_in, stream};
+use super::{Api, Asked, console, openapi, problem_response, sign_in, stream};
 use crate::limits::MAX_REST_BODY_BYTES;
 
 type Shared = State<Arc<Api>>;
@@ -29,8 +29,7 @@ type Body1 = Result<Bytes, BytesRejection>;
 /// All paths.
 pub(crate) fn router(api: Arc<Api>) -> Router {
     let mut router = Router::new()
-        .route("/", get(async || Html(include_str!("pages/index.html"))))
-        .route("/sign-in", get(async || Html(include_str!("pages/sign-in.html"))))
+        .merge(console::router())
         .route("/v1/sign-in", post(post_sign_in))
         .route("/v1/openapi.json", get(async || json(StatusCode::OK, openapi::document())))
         .route("/healthz", get(async || "ok\n"))
@@ -83,10 +82,10 @@ fn general(method: &'static Method, place: Place) -> MethodRouter<Arc<Api>> {
     on(verb, handler)
 }
 
-/// An answer with what every answer carries: nothing of it is to be cached or guessed at.
+/// An answer with what every answer carries: unless it says otherwise nothing of it is to be cached, and nothing is guessed at.
 pub(crate) fn dressed(mut response: Response<Body>) -> Response<Body> {
     let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }

@@ -1,4 +1,4 @@
-//! A disk that is full, for real: a tmpfs of 512 KiB (needs root; says so and does nothing otherwise).
+//! A disk that is full, for real: a tmpfs of 512 KiB (only root can mount one; `cargo xtask test` counts it as not run without).
 
 use std::process::Command;
 
@@ -13,11 +13,13 @@ use super::{Documents, Space, UploadError};
 struct Mount(tempfile::TempDir);
 
 impl Mount {
-    fn new() -> Option<Self> {
+    fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", "size=512k", "tmpfs"]).arg(folder.path());
-        mount.status().is_ok_and(|status| status.success()).then_some(Self(folder))
+        let mounted = mount.status().is_ok_and(|status| status.success());
+        assert!(mounted, "a tmpfs cannot be mounted: run as root, with CAP_SYS_ADMIN");
+        Self(folder)
     }
 }
 
@@ -29,11 +31,9 @@ impl Drop for Mount {
 }
 
 #[tokio::test]
+#[ignore = "needs root"]
 async fn a_full_disk_ends_the_upload_with_an_error_and_never_acks_what_is_not_there() {
-    let Some(mount) = Mount::new() else {
-        println!("skipped: a tmpfs cannot be mounted here");
-        return;
-    };
+    let mount = Mount::new();
     let documents =
         Documents::open(mount.0.path(), Space { min_free_bytes: 0, min_free_percent: 0 }).unwrap();
     assert!(documents.admit(1 << 20).is_ok(), "the guard is off here");

@@ -116,6 +116,10 @@ impl Dispatcher {
         let mut states = HashMap::new();
         for row in printers {
             let line = live.lines.entry(row.id).or_insert_with(|| Line::new(row.present));
+            if row.present && !line.present {
+                // It is back: what was refused for it need not wait any longer.
+                (line.refusals, line.not_before_ms) = (0, 0);
+            }
             line.present = row.present;
             if row.present {
                 states.insert(row.id, (row.info.state, row.info.state_reasons.into_iter().next()));

@@ -78,11 +78,16 @@ pub(super) fn on_refusal(reason: RefuseReason, detail: Option<&str>) -> Verdict 
         RefuseReason::SpoolDamaged => {
             Verdict::Later(because("spool-damaged", "the agent's disk lost what it had: it is sent again"))
         }
-        RefuseReason::NoSuchPrinter => {
-            Verdict::Never(because("no-such-printer", "the agent has no printer of this number any more"))
-        }
+        // A queue that is being made anew, a configuration that is being changed: it may be back in a minute.
+        RefuseReason::NoSuchPrinter => Verdict::Later(because(
+            "printer-gone",
+            "its agent has this printer no more; cancel the job or bring the printer back",
+        )),
+        // The document will not change by waiting.
         RefuseReason::Format => {
-            Verdict::Never(because("document-format-error", "the printer does not take this format"))
+            let words = detail.unwrap_or("the printer does not take this format");
+            let remedy = format!("{words}: submit it again in a format that it takes");
+            Verdict::Never(Reason { code: "document-format-error".to_owned(), detail: remedy })
         }
     }
 }
@@ -150,7 +155,12 @@ mod tests {
         let waits: Vec<_> = (1..9).map(|times| back_off(times).as_secs()).collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 32, 32]);
         assert_eq!(on_refusal(RefuseReason::Known, None), Verdict::FactsFollow);
-        assert!(matches!(on_refusal(RefuseReason::Format, None), Verdict::Never(_)));
+        let Verdict::Never(why) = on_refusal(RefuseReason::Format, Some("labels takes ZPL, not PDF")) else {
+            panic!("a wrong format does not get better")
+        };
+        assert_eq!(why.detail, "labels takes ZPL, not PDF: submit it again in a format that it takes");
+        let gone = on_refusal(RefuseReason::NoSuchPrinter, None);
+        assert!(matches!(gone, Verdict::Later(why) if why.code == "printer-gone"));
         let Verdict::Later(reason) = on_refusal(RefuseReason::DiskFull, Some("0 bytes")) else { panic!() };
         assert_eq!((reason.code.as_str(), reason.detail.as_str()), ("disk-full", "0 bytes"));
     }

@@ -1,6 +1,7 @@
 //! `inkwire admin`: over the Unix socket in the broker's data folder.
 
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use clap::{Subcommand, ValueEnum};
 use inkwire_client::protocol::ids::{AgentId, KeyId};
@@ -9,6 +10,7 @@ use serde_json::{Value, json};
 use crate::admin_socket;
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Table, clean};
+use crate::words;
 
 /// Administer a broker on this machine: accounts, users, keys, enrolment, agents
 ///
@@ -198,7 +200,7 @@ fn show(result: &Value) -> Result<(), Failure> {
         let rows = value.as_array().filter(|rows| rows.iter().all(Value::is_object));
         match rows {
             Some(rows) => table(rows)?,
-            None => output::line(&format!("{name:14} {}", clean(&text(value))))?,
+            None => output::line(&format!("{:14} {}", title(name), clean(&cell(name, value))))?,
         }
     }
     Ok(())
@@ -207,13 +209,41 @@ fn show(result: &Value) -> Result<(), Failure> {
 fn table(rows: &[Value]) -> Result<(), Failure> {
     let first = rows.first().and_then(Value::as_object);
     let names: Vec<_> = first.map(|row| row.keys().cloned().collect()).unwrap_or_default();
-    let heads: Vec<_> = names.iter().map(|name| name.to_uppercase()).collect();
+    let heads: Vec<_> = names.iter().map(|name| title(name).to_uppercase()).collect();
     let heads: Vec<_> = heads.iter().map(String::as_str).collect();
     let mut table = Table::new(&heads);
     for row in rows {
-        table.row(names.iter().map(|name| row.get(name).map(text).unwrap_or_default()));
+        table.row(names.iter().map(|name| row.get(name).map(|value| cell(name, value)).unwrap_or_default()));
     }
     table.print("none")
+}
+
+/// A field's name for people: an instant's unit is gone, for its value is in words.
+fn title(name: &str) -> String {
+    let name = if is_instant(name) { name.trim_end_matches("_ms") } else { name };
+    name.replace('_', " ")
+}
+
+fn cell(name: &str, value: &Value) -> String {
+    match value.as_u64() {
+        Some(at_ms) if is_instant(name) => words::moment(at_ms, SystemTime::now()),
+        Some(_) | None => text(value),
+    }
+}
+
+/// Whether a field is Unix milliseconds; other `_ms` are durations.
+fn is_instant(name: &str) -> bool {
+    [
+        "at_ms",
+        "created_ms",
+        "started_ms",
+        "connected_ms",
+        "last_seen_ms",
+        "expires_ms",
+        "revoked_ms",
+        "ended_ms",
+    ]
+    .contains(&name)
 }
 
 fn text(value: &Value) -> String {
@@ -221,5 +251,18 @@ fn text(value: &Value) -> String {
         Value::String(text) => text.clone(),
         Value::Null => "-".to_owned(),
         Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instants_are_words_and_durations_are_numbers() {
+        assert_eq!((title("last_seen_ms"), title("rtt_ms")), ("last seen".to_owned(), "rtt ms".to_owned()));
+        assert!(cell("last_seen_ms", &json!(1_000)).ends_with("days ago"));
+        assert_eq!(cell("rtt_ms", &json!(12)), "12");
+        assert_eq!(cell("revoked_ms", &Value::Null), "-");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{IsTerminal as _, Read as _};
 
-use inkwire_client::{Client, Options};
+use inkwire_client::Options;
 
 use crate::connection::{Connection, parse_url};
 use crate::exit::{Exit, Failure};
@@ -39,7 +39,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
         Some(key) => key.to_owned(),
         None => read_key()?,
     };
-    let client = Client::with(Options::new(url.clone(), key.clone())).await?;
+    let client = crate::connection::connect(Options::new(url.clone(), key.clone())).await?;
     let me = client.me().await?;
     let path = login::write(&Login { url: url.to_string(), key })?;
     if args.json {

@@ -103,7 +103,8 @@ async fn upload(
             }
         })
         .await?;
-    bar.finish();
+    // What follows has bars of its own, or a line of words.
+    bar.finish_and_clear();
     Ok(job)
 }
 

@@ -9,6 +9,7 @@ use inkwire_client::protocol::ids::{Epoch, Sha256Digest};
 use inkwire_client::protocol::job::State;
 use inkwire_client::protocol::printer::Delivery;
 use inkwire_client::{Client, new_job};
+use inkwire_tests::bloat::Bloat;
 use inkwire_tests::lab::{Agent, Broker, Printer};
 use inkwire_tests::{documents, sink};
 use inkwire_transport::BrokerUrl;
@@ -22,18 +23,18 @@ const BEFORE: &str = "127.0.7.1";
 const AFTER: &str = "127.0.7.2";
 
 /// Broker, router, and one agent behind it that prints to a raw sink.
-struct Line {
+pub(crate) struct Line {
     _dir: tempfile::TempDir,
-    _broker: Broker,
-    _agent: Agent,
+    pub(crate) broker: Broker,
+    pub(crate) agent: Agent,
     _end: DropGuard,
-    client: Client,
-    router: Router,
+    pub(crate) client: Client,
+    pub(crate) router: Router,
     notes: Receiver<Note>,
-    sink: sink::Socket,
+    pub(crate) sink: sink::Socket,
 }
 
-async fn line(config: &str, sink: sink::Socket) -> Line {
+pub(crate) async fn line(config: &str, sink: sink::Socket) -> Line {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("broker.toml");
     std::fs::write(&file, config).unwrap();
@@ -54,7 +55,7 @@ async fn line(config: &str, sink: sink::Socket) -> Line {
     let client = client(&broker, "submit").await;
     printers_online(&client, 1).await;
     let _end = shutdown.drop_guard();
-    Line { _dir: dir, _broker: broker, _agent: agent, _end, client, router, notes, sink }
+    Line { _dir: dir, broker, agent, _end, client, router, notes, sink }
 }
 
 impl Line {
@@ -142,4 +143,92 @@ async fn a_line_of_64_kbit_is_no_dead_path() {
     assert!(begun.elapsed() > Duration::from_secs(18), "the line was slow: {:?}", begun.elapsed());
     assert_eq!(line.sink.count(Sha256Digest::of(&document)), 1);
     assert_eq!(line.epoch().await, epoch, "the agent dialled again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn eight_seconds_of_queue_are_no_dead_path() {
+    const BYTES_PER_S: u64 = 100_000;
+    let dir = tempfile::tempdir().unwrap();
+    let broker = Broker::start(&dir.path().join("broker"));
+    let depth = Duration::from_secs(8);
+    let bloat = Bloat::start(broker.ready().listen, BYTES_PER_S, depth).await;
+    let url: BrokerUrl = broker.ready().pair_url.parse().unwrap();
+    let url = BrokerUrl::new(&url.host(), bloat.lan().port(), url.pin()).unwrap().to_string();
+    let sink = sink::Socket::listen(None);
+    let mut agent =
+        Agent::pair_at(&dir.path().join("agent"), &broker, &url, &[Printer::new("raw", sink.uri())]);
+    agent.start();
+    let client = client(&broker, "submit").await;
+    printers_online(&client, 1).await;
+    let epoch = client.agents().await.unwrap()[0].epoch;
+
+    let document = documents::noise(24, 2_400_000);
+    let job = client.submit(new_job("raw", RAW), document.clone()).await.unwrap();
+    reaches(&client, job.id, &[State::Completed]).await;
+    println!("the longest wait in the queue was {:?}", bloat.longest());
+    assert!(bloat.longest() > depth - Duration::from_secs(1), "the queue was full: {:?}", bloat.longest());
+    assert_eq!(sink.count(Sha256Digest::of(&document)), 1);
+    assert_eq!(client.agents().await.unwrap()[0].epoch, epoch, "the agent dialled again");
+}
+
+/// Makes each sync of whoever is started with it take 1.5 s while a file exists: a document's data and checksums take 3 s.
+const SLOW_DISK: &str = r#"
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+static void wait_for_disk(void) {
+    const char *when = getenv("INKWIRE_TEST_SLOW_DISK");
+    struct timespec left = { 1, 500000000 };
+    if (when && access(when, F_OK) == 0) while (nanosleep(&left, &left) != 0) {}
+}
+int fsync(int fd) {
+    wait_for_disk();
+    return ((int (*)(int)) dlsym(RTLD_NEXT, "fsync"))(fd);
+}
+int fdatasync(int fd) {
+    wait_for_disk();
+    return ((int (*)(int)) dlsym(RTLD_NEXT, "fdatasync"))(fd);
+}
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_syncs_for_three_seconds_is_no_dead_path() {
+    let dir = tempfile::tempdir().unwrap();
+    let (source, library, slow) =
+        (dir.path().join("slow.c"), dir.path().join("slow.so"), dir.path().join("slow"));
+    std::fs::write(&source, SLOW_DISK).unwrap();
+    let built = std::process::Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .args([&library, &source])
+        .arg("-ldl")
+        .status()
+        .expect("a C compiler, which building this project needs as well");
+    assert!(built.success());
+
+    let broker = Broker::start(&dir.path().join("broker"));
+    let sink = sink::Socket::listen(None);
+    let mut agent = Agent::pair(&dir.path().join("agent"), &broker, &[Printer::new("raw", sink.uri())]);
+    agent.env("LD_PRELOAD", library.to_str().unwrap());
+    agent.env("INKWIRE_TEST_SLOW_DISK", slow.to_str().unwrap());
+    agent.start();
+    let client = client(&broker, "submit").await;
+    printers_online(&client, 1).await;
+    let epoch = client.agents().await.unwrap()[0].epoch;
+
+    std::fs::write(&slow, "").unwrap();
+    let document = documents::noise(25, 1_500_000);
+    let begun = Instant::now();
+    let job = client.submit(new_job("raw", RAW), document.clone()).await.unwrap();
+    reaches(&client, job.id, &[State::Spooled, State::Printing, State::Completed]).await;
+    let took = begun.elapsed();
+    println!("at the agent after {took:?}");
+    // Credit for the first 64 KiB, an ack after three seconds, the rest, and its ack.
+    assert!(took > Duration::from_secs(6), "the disk was slow: {took:?}");
+    std::fs::remove_file(&slow).unwrap();
+    reaches(&client, job.id, &[State::Completed]).await;
+    assert_eq!(sink.count(Sha256Digest::of(&document)), 1);
+    let now = client.agents().await.unwrap().remove(0);
+    assert_eq!(now.epoch, epoch, "the agent dialled again:\n{}", agent.log());
 }

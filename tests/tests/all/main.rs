@@ -11,6 +11,7 @@
 
 mod arch;
 mod attack;
+mod cancel;
 mod crash;
 mod detect;
 mod support;

@@ -5,16 +5,22 @@
 pub(crate) struct Tally {
     pub(crate) passed: u64,
     pub(crate) failed: u64,
+    /// Tests that were left out because they need what is not here.
+    pub(crate) not_run: u64,
 }
 
 impl Tally {
     /// A stage that is one check, and held.
-    pub(crate) const PASSED: Self = Self { passed: 1, failed: 0 };
+    pub(crate) const PASSED: Self = Self { passed: 1, failed: 0, not_run: 0 };
     /// A stage that is one check, and did not.
-    pub(crate) const FAILED: Self = Self { passed: 0, failed: 1 };
+    pub(crate) const FAILED: Self = Self { passed: 0, failed: 1, not_run: 0 };
 
     pub(crate) const fn plus(self, other: Self) -> Self {
-        Self { passed: self.passed + other.passed, failed: self.failed + other.failed }
+        Self {
+            passed: self.passed + other.passed,
+            failed: self.failed + other.failed,
+            not_run: self.not_run + other.not_run,
+        }
     }
 
     /// A run that ended badly has failed even where no test says so (it did not compile, it was killed).
@@ -45,7 +51,8 @@ impl Tally {
                     .sum::<u64>()
             };
             let failed = count("failed") + count("timed out") + count("exec failed");
-            sum.plus(Self { passed: count("passed"), failed })
+            // What nextest skips was mostly not asked for; who leaves tests out counts them.
+            sum.plus(Self { passed: count("passed"), failed, not_run: count("ignored") })
         })
     }
 
@@ -66,23 +73,26 @@ mod tests {
     fn summaries_of_both_runners_are_read() {
         let nextest =
             "     Summary [   1.234s] 12 tests run: 9 passed (1 slow), 2 failed, 1 timed out, 3 skipped\n";
-        assert_eq!(Tally::of_tests(nextest), Tally { passed: 9, failed: 3 });
+        assert_eq!(Tally::of_tests(nextest), Tally { passed: 9, failed: 3, not_run: 0 });
         let within = format!("    test result: FAILED. 0 passed; 1 failed\n{nextest}");
-        assert_eq!(Tally::of_tests(&within), Tally { passed: 9, failed: 3 });
+        assert_eq!(Tally::of_tests(&within), Tally { passed: 9, failed: 3, not_run: 0 });
         let cargo = "test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out\n\
                      test result: FAILED. 1 passed; 2 failed; 0 ignored\n";
-        assert_eq!(Tally::of_tests(cargo), Tally { passed: 6, failed: 2 });
+        assert_eq!(Tally::of_tests(cargo), Tally { passed: 6, failed: 2, not_run: 1 });
     }
 
     #[test]
     fn a_bad_end_is_a_failure_even_without_a_summary() {
         assert_eq!(Tally::of_tests("error: could not compile").ended(false), Tally::FAILED);
-        assert_eq!(Tally { passed: 1, failed: 2 }.ended(false), Tally { passed: 1, failed: 2 });
+        assert_eq!(
+            Tally { passed: 1, failed: 2, not_run: 0 }.ended(false),
+            Tally { passed: 1, failed: 2, not_run: 0 }
+        );
     }
 
     #[test]
     fn each_scenario_of_the_lab_counts() {
         let lines = "{\"scenario\":\"a\",\"ok\":true}\nnoise\n{\"scenario\":\"b\",\"ok\":false}\n";
-        assert_eq!(Tally::of_json_lines(lines), Tally { passed: 1, failed: 1 });
+        assert_eq!(Tally::of_json_lines(lines), Tally { passed: 1, failed: 1, not_run: 0 });
     }
 }

@@ -134,6 +134,20 @@ async fn a_refusal_waits_and_a_final_one_ends() {
 }
 
 #[tokio::test]
+async fn a_job_waits_for_a_printer_that_its_agent_does_not_find() {
+    let mut desk = Desk::new().await;
+    let mut agent = desk.online(vec![]).await;
+    let job = desk.label(|_| {}).await;
+    let open = agent.open().await;
+    desk.refused(&agent, &open, RefuseReason::NoSuchPrinter).await;
+    let waits = desk.until(job.id, State::Pending).await;
+    assert_eq!(waits.reason.unwrap().code, "printer-gone");
+    assert_eq!(agent.open().await.open.attempt, Attempt(2), "it is offered again");
+    desk.until(job.id, State::Sending).await;
+    assert_eq!(desk.job(job.id).await.reason, None);
+}
+
+#[tokio::test]
 async fn what_arrives_damaged_three_times_is_given_up() {
     let mut desk = Desk::new().await;
     let mut agent = desk.online(vec![]).await;
