@@ -203,7 +203,9 @@ fn check_outbound(raw: RawOutbound) -> Result<OutboundRules, ConfigError> {
 fn networks(key: &'static str, texts: Vec<String>) -> Result<Vec<IpNet>, ConfigError> {
     let network = |text: String| {
         let single = || text.parse::<IpAddr>().map(IpNet::from);
-        text.parse::<IpNet>().or_else(|_| single()).map_err(|_| ConfigError::Network { key, text: text.clone() })
+        text.parse::<IpNet>()
+            .or_else(|_| single())
+            .map_err(|_| ConfigError::Network { key, text: text.clone() })
     };
     texts.into_iter().map(network).collect()
 }

@@ -23,6 +23,11 @@
 
 #![warn(missing_docs)]
 
+/// The README's example is compiled with the doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod backoff;
 mod client;
 mod document;
@@ -30,6 +35,7 @@ mod error;
 mod events;
 mod limits;
 mod link;
+pub mod methods;
 mod submit;
 
 pub use client::{ApiKey, Client, Options, new_job};
@@ -38,4 +44,5 @@ pub use error::Error;
 pub use events::{EventItem, EventStream};
 pub use inkwire_protocol as protocol;
 pub use inkwire_transport::BrokerUrl;
+pub use methods::Method;
 pub use submit::UploadProgress;

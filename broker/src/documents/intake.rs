@@ -96,7 +96,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let space = Space { min_free_bytes: 0, min_free_percent: 0 };
         let documents = Documents::open(folder.path(), space).unwrap();
-        let (account, id) = (AccountId::from_uuid(Uuid::from_u128(1)), DocumentId::from_uuid(Uuid::from_u128(2)));
+        let (account, id) =
+            (AccountId::from_uuid(Uuid::from_u128(1)), DocumentId::from_uuid(Uuid::from_u128(2)));
         let content: Vec<u8> = (0..700_000_u32).map(|i| (i * 31 % 251) as u8).collect();
         let digest = Sha256Digest::of(&content);
 
@@ -124,7 +125,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let space = Space { min_free_bytes: u64::MAX / 2, min_free_percent: 0 };
         let documents = Documents::open(folder.path(), space).unwrap();
-        let (account, id) = (AccountId::from_uuid(Uuid::from_u128(1)), DocumentId::from_uuid(Uuid::from_u128(2)));
+        let (account, id) =
+            (AccountId::from_uuid(Uuid::from_u128(1)), DocumentId::from_uuid(Uuid::from_u128(2)));
         let mut intake = documents.intake(account, id).await.unwrap();
         let error = intake.write(&vec![0; SYNC_BYTES as usize]).await.unwrap_err();
         assert!(matches!(error, UploadError::Full(_)), "{error}");

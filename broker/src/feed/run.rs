@@ -65,10 +65,8 @@ pub(super) fn notification<'a>(
     lines: impl Iterator<Item = &'a Line>,
     through: EventOffset,
 ) -> String {
-    let mut text = format!(
-        r#"{{"jsonrpc":"2.0","method":"{}","params":{{"epoch":"{epoch}","events":["#,
-        method::EVENTS
-    );
+    let mut text =
+        format!(r#"{{"jsonrpc":"2.0","method":"{}","params":{{"epoch":"{epoch}","events":["#, method::EVENTS);
     for (index, line) in lines.enumerate() {
         if index > 0 {
             text.push(',');

@@ -157,7 +157,9 @@ impl Jobs {
 
     /// Whether a URL may be fetched, as far as it can be said without trying.
     fn may_fetch(&self, url: &str) -> Result<(), Problem> {
-        let refused = |error: OutboundError| ProblemKind::InvalidParams.because(error.to_string()).at("/content/url/url");
+        let refused = |error: OutboundError| {
+            ProblemKind::InvalidParams.because(error.to_string()).at("/content/url/url")
+        };
         self.fetching.outbound.check(url).map_err(refused)?;
         if self.fetching.has_room() {
             return Ok(());

@@ -95,8 +95,10 @@ async fn shake_hands<S>(origin: String, stream: S) -> Result<Wire, OutboundError
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let built = http1::Builder::new().max_buf_size(MAX_HTTP_HEADER_BYTES).handshake(TokioIo::new(stream)).await;
-    let (sender, connection) = built.map_err(|source| OutboundError::Http { origin: origin.clone(), source })?;
+    let built =
+        http1::Builder::new().max_buf_size(MAX_HTTP_HEADER_BYTES).handshake(TokioIo::new(stream)).await;
+    let (sender, connection) =
+        built.map_err(|source| OutboundError::Http { origin: origin.clone(), source })?;
     let driver = tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%error, "an outbound connection ended");
@@ -118,15 +120,16 @@ impl Wire {
         mut request: Request<Full<Bytes>>,
     ) -> Result<Response<Incoming>, OutboundError> {
         let broken = |source| OutboundError::Http { origin: self.origin.clone(), source };
-        let wrong = |error: &dyn std::fmt::Display| OutboundError::Url(format!("{}: {error}", target.origin()));
+        let wrong =
+            |error: &dyn std::fmt::Display| OutboundError::Url(format!("{}: {error}", target.origin()));
         *request.uri_mut() = target.path().parse().map_err(|error| wrong(&error))?;
         let host = HeaderValue::from_str(&target.authority()).map_err(|error| wrong(&error))?;
         request.headers_mut().insert(HOST, host);
         self.sender.ready().await.map_err(broken)?;
-        self.sender.send_request(request).await.map_err(|source| OutboundError::Http {
-            origin: self.origin.clone(),
-            source,
-        })
+        self.sender
+            .send_request(request)
+            .await
+            .map_err(|source| OutboundError::Http { origin: self.origin.clone(), source })
     }
 }
 

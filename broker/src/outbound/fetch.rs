@@ -73,7 +73,8 @@ impl Fetched {
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, OutboundError> {
         loop {
             let left = self.until.saturating_duration_since(Instant::now());
-            let (time, stated) = if left < FETCH_PAUSE { (left, FETCH_WITHIN) } else { (FETCH_PAUSE, FETCH_PAUSE) };
+            let (time, stated) =
+                if left < FETCH_PAUSE { (left, FETCH_WITHIN) } else { (FETCH_PAUSE, FETCH_PAUSE) };
             let frame = tokio::time::timeout(time, self.body.frame()).await.map_err(|_| {
                 OutboundError::TimedOut { origin: self.target.origin(), seconds: stated.as_secs() }
             })?;
@@ -176,7 +177,13 @@ mod tests {
             let error = outbound(&[], vec![answer]).fetch("http://shop.example/", 100).await.unwrap_err();
             assert!(matches!(error, OutboundError::Forbidden { .. }) && !error.may_pass(), "{error}");
         }
-        for url in ["http://127.0.0.1/", "http://[::1]/", "http://2130706433/", "http://[::ffff:169.254.169.254]/", "http://localhost./"] {
+        for url in [
+            "http://127.0.0.1/",
+            "http://[::1]/",
+            "http://2130706433/",
+            "http://[::ffff:169.254.169.254]/",
+            "http://localhost./",
+        ] {
             let none = outbound(&[], vec![vec!["127.0.0.1:80".parse().unwrap()]]);
             let error = none.fetch(url, 100).await.unwrap_err();
             assert!(matches!(error, OutboundError::Forbidden { .. }), "{url}: {error}");
@@ -228,7 +235,10 @@ mod tests {
         let headers = fetch(format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "x".repeat(100_000))).await;
         assert!(matches!(headers, OutboundError::Http { .. }), "{headers}");
         let status = fetch("HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n".into()).await;
-        assert!(matches!(status, OutboundError::Status { status: 404, .. }) && !status.may_pass(), "{status}");
+        assert!(
+            matches!(status, OutboundError::Status { status: 404, .. }) && !status.may_pass(),
+            "{status}"
+        );
         let busy = fetch("HTTP/1.1 503 Busy\r\ncontent-length: 0\r\n\r\n".into()).await;
         assert!(busy.may_pass(), "{busy}");
         let cut = fetch("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc".into()).await;

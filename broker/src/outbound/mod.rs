@@ -46,7 +46,9 @@ pub(crate) enum OutboundError {
     #[error("{0}")]
     Url(String),
     /// It leads to where the broker must not go.
-    #[error("{host} is {address}, which is not public: the broker's operator may allow it by `outbound.allow`")]
+    #[error(
+        "{host} is {address}, which is not public: the broker's operator may allow it by `outbound.allow`"
+    )]
     Forbidden { host: String, address: IpAddr },
     /// The name.
     #[error("{host} cannot be resolved: {source}")]

@@ -27,7 +27,8 @@ impl Target {
     /// Where a redirect leads. From TLS it never leads to plain text.
     pub(crate) fn redirected(&self, location: &str, ports: &[u16]) -> Result<Self, OutboundError> {
         let refused = |why: String| OutboundError::Url(why);
-        let url = self.url.join(location).map_err(|error| refused(format!("a redirect leads nowhere: {error}")))?;
+        let url =
+            self.url.join(location).map_err(|error| refused(format!("a redirect leads nowhere: {error}")))?;
         let to = Self::of(url, ports)?;
         if self.is_tls() && !to.is_tls() {
             return Err(refused(format!("{} redirects from https to http", self.origin())));
@@ -47,12 +48,13 @@ impl Target {
             return refused("a URL needs a host".to_owned());
         };
         if port == 0 || (!ports.is_empty() && !ports.contains(&port)) {
-            return refused(format!("port {port} is not allowed by the broker's configuration (`outbound.ports`)"));
+            return refused(format!(
+                "port {port} is not allowed by the broker's configuration (`outbound.ports`)"
+            ));
         }
         url.set_fragment(None);
         Ok(Self { url, port })
     }
-
 
     pub(crate) fn is_tls(&self) -> bool {
         self.url.scheme() == "https"
@@ -98,22 +100,44 @@ mod tests {
     fn only_plain_urls_are_taken() {
         let target = Target::read("https://shop.example/hook?a=1#x", &[]).unwrap();
         assert_eq!((target.port(), target.path().as_str(), target.is_tls()), (443, "/hook?a=1", true));
-        assert_eq!((target.origin(), target.authority()), ("https://shop.example".into(), "shop.example".into()));
+        assert_eq!(
+            (target.origin(), target.authority()),
+            ("https://shop.example".into(), "shop.example".into())
+        );
         let v6 = Target::read("http://[::1]:8080", &[]).unwrap();
-        assert_eq!((v6.host().as_str(), v6.authority().as_str(), v6.path().as_str()), ("::1", "[::1]:8080", "/"));
+        assert_eq!(
+            (v6.host().as_str(), v6.authority().as_str(), v6.path().as_str()),
+            ("::1", "[::1]:8080", "/")
+        );
         for wrong in [
-            "ftp://a/", "file:///etc/passwd", "gopher://a:70/", "https://user@a/", "https://u:p@a/", "nonsense", "/x",
-            "https://", "http://a:0/", "javascript:1",
+            "ftp://a/",
+            "file:///etc/passwd",
+            "gopher://a:70/",
+            "https://user@a/",
+            "https://u:p@a/",
+            "nonsense",
+            "/x",
+            "https://",
+            "http://a:0/",
+            "javascript:1",
         ] {
             assert!(Target::read(wrong, &[]).is_err(), "{wrong}");
         }
         assert!(Target::read(&format!("https://a/{}", "x".repeat(MAX_URL_BYTES)), &[]).is_err());
-        assert!(Target::read("https://a:8443/", &[443]).is_err() && Target::read("https://a/", &[443]).is_ok());
+        assert!(
+            Target::read("https://a:8443/", &[443]).is_err() && Target::read("https://a/", &[443]).is_ok()
+        );
     }
 
     #[test]
     fn numbers_in_disguise_are_addresses() {
-        for text in ["http://2130706433/", "http://0x7f.1/", "http://017700000001/", "http://127.1/", "http://①②⑦.⓪.⓪.①/"] {
+        for text in [
+            "http://2130706433/",
+            "http://0x7f.1/",
+            "http://017700000001/",
+            "http://127.1/",
+            "http://①②⑦.⓪.⓪.①/",
+        ] {
             assert_eq!(Target::read(text, &[]).unwrap().host(), "127.0.0.1", "{text}");
         }
     }

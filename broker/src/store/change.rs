@@ -3,14 +3,17 @@
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
-use inkwire_protocol::app::{AccountLimits, Role, Delivery, WebhookDisabled};
+use inkwire_protocol::app::{AccountLimits, Delivery, Role, WebhookDisabled};
 use inkwire_protocol::ids::{
-    AccountId, AckReceipt, AgentId, Attempt, DocumentId, EnrolmentId, Epoch, FactSeq, InstanceId, JobId,
-    KeyId, LoginId, PrinterId, Sha256Digest, SpoolId, StoreEpoch, UserId, EventOffset, WebhookId};
+    AccountId, AckReceipt, AgentId, Attempt, DocumentId, EnrolmentId, Epoch, EventOffset, FactSeq,
+    InstanceId, JobId, KeyId, LoginId, PrinterId, Sha256Digest, SpoolId, StoreEpoch, UserId, WebhookId,
+};
 use inkwire_protocol::printer::PrinterInfo;
 use serde_json::Value;
 
-use super::rows::{AccountRow, AgentRow, JobRow, KeyRow, LoginRow, PasswordHash, UserRow, FetchRow, WebhookRow};
+use super::rows::{
+    AccountRow, AgentRow, FetchRow, JobRow, KeyRow, LoginRow, PasswordHash, UserRow, WebhookRow,
+};
 
 /// One change. What it answers stands behind the arrow; `Done` where nothing is said.
 #[derive(Debug, Clone)]

@@ -25,18 +25,18 @@ use inkwire_protocol::app::{
     AccountLimits, AuditEntry, AuditList, Delivery, EndpointChange, Enrolment, Event, JobList,
 };
 use inkwire_protocol::ids::{
-    AccountId, AgentId, DeliveryId, DocumentId, EventOffset, JobId, KeyId, LoginId, PrinterId, Sha256Digest, StoreEpoch,
-    UserId, WebhookId,
+    AccountId, AgentId, DeliveryId, DocumentId, EventOffset, JobId, KeyId, LoginId, PrinterId, Sha256Digest,
+    StoreEpoch, UserId, WebhookId,
 };
 
 pub(crate) use change::{
-    AcceptFact, BeginSession, Begun, Change, CommitError, Idempotency, MoveWebhook, NewAgent, NewAudit, NewDocument,
-    NewEvent, NewJob, Outcome, Started, UpdateJob,
+    AcceptFact, BeginSession, Begun, Change, CommitError, Idempotency, MoveWebhook, NewAgent, NewAudit,
+    NewDocument, NewEvent, NewJob, Outcome, Started, UpdateJob,
 };
 pub(crate) use meters::{Census, Depth, Meters};
 pub(crate) use rows::{
-    AccountRow, AgentRow, DocumentContent, EventBounds, FetchRow, JobRow, KeyRow, LoginRow, PasswordHash, PrinterRow,
-    UsageRow, UserRow, WebhookRow,
+    AccountRow, AgentRow, DocumentContent, EventBounds, FetchRow, JobRow, KeyRow, LoginRow, PasswordHash,
+    PrinterRow, UsageRow, UserRow, WebhookRow,
 };
 pub(crate) use sqlite::{OpenError, SqliteStore};
 

@@ -4,8 +4,10 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use inkwire_protocol::app::{Job, Role, Scope, WebhookDisabled};
-use inkwire_protocol::ids::{AccountId, AgentId, Attempt, DocumentId, Epoch, EventOffset, FactSeq, KeyId, LoginId, PrinterId,
-    Sha256Digest, SpoolId, StoreEpoch, UserId, JobId, WebhookId};
+use inkwire_protocol::ids::{
+    AccountId, AgentId, Attempt, DocumentId, Epoch, EventOffset, FactSeq, JobId, KeyId, LoginId, PrinterId,
+    Sha256Digest, SpoolId, StoreEpoch, UserId, WebhookId,
+};
 use inkwire_protocol::job::Standing;
 use inkwire_protocol::printer::PrinterInfo;
 use inkwire_protocol::session::clone::Instances;

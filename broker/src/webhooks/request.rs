@@ -90,9 +90,10 @@ async fn post(
     message: &Message,
 ) -> Result<Answer, OutboundError> {
     let target = outbound.check(&webhook.url)?;
-    let kept = line.wire.take().filter(|(wire, since)| {
-        wire.serves(&target) && since.elapsed() < WEBHOOK_CONNECTION_KEPT
-    });
+    let kept = line
+        .wire
+        .take()
+        .filter(|(wire, since)| wire.serves(&target) && since.elapsed() < WEBHOOK_CONNECTION_KEPT);
     if let Some((mut wire, since)) = kept {
         match wire.send(&target, request(webhook, message)?).await {
             Ok(answer) => return read(answer, wire, since, line).await,
@@ -109,9 +110,11 @@ fn request(webhook: &WebhookRow, message: &Message) -> Result<Request<Full<Bytes
     let wrong = |error: &dyn std::fmt::Display| OutboundError::Setup(error.to_string());
     let now = now_ms();
     let at_s = i64::try_from(now / 1000).unwrap_or(i64::MAX);
-    let previous = webhook.previous.iter().filter(|(_, until)| *until > now).map(|(secret, _)| secret.reveal());
+    let previous =
+        webhook.previous.iter().filter(|(_, until)| *until > now).map(|(secret, _)| secret.reveal());
     let secrets = std::iter::once(webhook.secret.reveal()).chain(previous);
-    let signature = rules::signature(secrets, &message.id, at_s, &message.body).map_err(|error| wrong(&error))?;
+    let signature =
+        rules::signature(secrets, &message.id, at_s, &message.body).map_err(|error| wrong(&error))?;
     let mut request = Request::new(Full::new(Bytes::from(message.body.clone())));
     *request.method_mut() = Method::POST;
     let headers = request.headers_mut();
@@ -162,7 +165,8 @@ async fn read(
 /// Text for people: what cannot be shown is replaced.
 fn excerpt(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
-    let shown = text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{FFFD}' } else { c });
+    let shown =
+        text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{FFFD}' } else { c });
     let mut excerpt: String = shown.collect();
     while excerpt.len() > EXCERPT_BYTES {
         excerpt.pop();

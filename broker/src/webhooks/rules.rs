@@ -37,7 +37,8 @@ pub(super) fn after_failure(
         return AfterFailure::Disable { reason: format!("the URL took nothing for {hours} hours") };
     }
     let step = PAUSES_S.get(failures.saturating_sub(1) as usize).or(PAUSES_S.last());
-    let pause = Duration::from_secs(step.copied().unwrap_or(3600)).mul_f64(0.8 + 0.4 * jitter.clamp(0.0, 1.0));
+    let pause =
+        Duration::from_secs(step.copied().unwrap_or(3600)).mul_f64(0.8 + 0.4 * jitter.clamp(0.0, 1.0));
     let asked = retry_after.unwrap_or_default().min(WEBHOOK_LONGEST_PAUSE);
     AfterFailure::Retry { at_ms: now_ms + pause.max(asked).as_millis() as u64 }
 }
@@ -125,7 +126,8 @@ mod tests {
     fn signatures_are_what_the_specification_says() {
         let secret = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
         let body = r#"{"email":"test@example.com","username":"test_user"}"#;
-        let signed = signature([secret].into_iter(), "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk", 1_649_367_553, body).unwrap();
+        let signed =
+            signature([secret].into_iter(), "msg_27UH4WbU6Z5A5EzD8u03UvzRbpk", 1_649_367_553, body).unwrap();
         assert_eq!(signed, "v1,tZ1I4/hDygAJgO5TYxiSd6Sd0kDW6hPenDe+bTa3Kkw=");
         let both = signature([secret, "whsec_QUJD"].into_iter(), "m", 1, body).unwrap();
         assert_eq!(both.split(' ').count(), 2, "both are good while a secret is being replaced");

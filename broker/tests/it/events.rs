@@ -24,7 +24,8 @@ async fn pages_of_the_log_join_without_a_gap() {
     let mut offsets = Vec::new();
     loop {
         let page = lab.get(&path, &key).await.json();
-        offsets.extend(page["events"].as_array().unwrap().iter().map(|event| event["offset"].as_u64().unwrap()));
+        offsets
+            .extend(page["events"].as_array().unwrap().iter().map(|event| event["offset"].as_u64().unwrap()));
         if page["more"] == false {
             break;
         }
@@ -50,7 +51,10 @@ async fn a_page_that_the_log_does_not_hold_is_a_problem_of_its_own() {
     let mut app = App::connect(&lab, &key).await;
     for after in [format!("{epoch}:3"), "01890a5d-ac96-774b-bcce-b302099a8057:1".to_owned()] {
         let answer = lab.get(&format!("/v1/events?after={after}"), &key).await;
-        assert_eq!((answer.status.as_u16(), &answer.json()["type"]), (410, &json!("urn:inkwire:problem:cannot-resume")));
+        assert_eq!(
+            (answer.status.as_u16(), &answer.json()["type"]),
+            (410, &json!("urn:inkwire:problem:cannot-resume"))
+        );
         assert!(answer.json()["detail"].as_str().unwrap().contains(&next), "the remedy: {}", answer.text);
         assert_eq!(app.call("events.list", json!({"after": after})).await.unwrap_err(), answer.json());
     }

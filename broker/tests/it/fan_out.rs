@@ -22,7 +22,12 @@ const PRINTERS: u16 = 64;
 /// A report after which each printer is another one: `printer.added` and `printer.removed` for each.
 async fn stir(link: &mut Link, round: usize, words: usize) {
     let printers = (0..PRINTERS).map(|n| printer(n, &format!("{round}-{}", "x".repeat(words)))).collect();
-    let report = Report { seq: u32::try_from(round).unwrap(), local_endpoint: None, rtt_ms: None, printers: Some(printers) };
+    let report = Report {
+        seq: u32::try_from(round).unwrap(),
+        local_endpoint: None,
+        rtt_ms: None,
+        printers: Some(printers),
+    };
     link.say(&ToBroker::Report(report));
     link.0.flush().await.unwrap();
 }
@@ -96,7 +101,11 @@ async fn one_of_a_thousand_subscribers_does_not_read_and_the_others_do_not_feel_
     let at = |percent: usize| delays[(delays.len() - 1) * percent / 100];
     eprintln!(
         "{} deliveries in {:?}; delay p50 {:?}, p99 {:?}; {} MiB more",
-        delays.len(), began.elapsed(), at(50), at(99), resident().saturating_sub(before) >> 20
+        delays.len(),
+        began.elapsed(),
+        at(50),
+        at(99),
+        resident().saturating_sub(before) >> 20
     );
     assert!(resident().saturating_sub(before) < 128 << 20, "memory is bounded");
 
@@ -137,7 +146,9 @@ async fn who_reads_nothing_is_closed_as_slow_and_resumes() {
     let mut through = begun["from"].clone();
     let closed = loop {
         match idle.message().await {
-            Ok(message) if message["method"] == "events" => through["offset"] = message["params"]["through"].clone(),
+            Ok(message) if message["method"] == "events" => {
+                through["offset"] = message["params"]["through"].clone()
+            }
             Ok(_) => {}
             Err(closed) => break closed,
         }

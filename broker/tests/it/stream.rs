@@ -89,7 +89,10 @@ async fn a_stream_goes_on_where_its_reader_was() {
     assert!(first.id.is_some() && first.event.is_none(), "a place before anything has happened: {first:?}");
     account_event(&lab).await;
     let paired = stream.event().await;
-    assert_eq!((paired.event.as_deref(), &paired.data["kind"]), (Some("agent.paired"), &json!("agent.paired")));
+    assert_eq!(
+        (paired.event.as_deref(), &paired.data["kind"]),
+        (Some("agent.paired"), &json!("agent.paired"))
+    );
     let revoked = stream.event().await;
     assert_eq!(revoked.event.as_deref(), Some("agent.revoked"));
     drop(stream);

@@ -24,6 +24,9 @@ const NEEDED: &[(&str, &str)] = &[
     ("gs", "ghostscript"),
     ("dbus-daemon", "dbus"),
     ("avahi-daemon", "avahi-daemon"),
+    ("curl", "curl"),
+    ("jq", "jq"),
+    ("python3", "python3-venv"),
     ("pdfinfo", "poppler-utils"),
     ("libfaketime.so.1", "libfaketime"),
 ];

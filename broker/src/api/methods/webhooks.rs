@@ -33,7 +33,10 @@ pub(in crate::api) async fn get(context: Context, params: WebhookRef) -> Result<
     shown(&context, row).await
 }
 
-pub(in crate::api) async fn create(context: Context, params: WebhookCreate) -> Result<WebhookSecret, Problem> {
+pub(in crate::api) async fn create(
+    context: Context,
+    params: WebhookCreate,
+) -> Result<WebhookSecret, Problem> {
     check(&context, Some(&params.url), Some(&params.name), Some(&params.kinds))?;
     let (store, account) = (&context.api.store, context.caller.account);
     let bounds = store.event_bounds(account).await.map_err(internal)?;
@@ -111,7 +114,10 @@ pub(in crate::api) async fn delete(context: Context, params: WebhookRef) -> Resu
     Ok(Gone {})
 }
 
-pub(in crate::api) async fn rotate_secret(context: Context, params: WebhookRef) -> Result<WebhookSecret, Problem> {
+pub(in crate::api) async fn rotate_secret(
+    context: Context,
+    params: WebhookRef,
+) -> Result<WebhookSecret, Problem> {
     let (account, id) = (context.caller.account, params.webhook);
     let secret = new_secret();
     let until = now_ms() + PREVIOUS_SECRET_KEPT.as_millis() as u64;
@@ -131,7 +137,10 @@ pub(in crate::api) async fn test(context: Context, params: WebhookRef) -> Result
     context.api.webhooks.test(&row).await.map_err(not_sent)
 }
 
-pub(in crate::api) async fn deliveries(context: Context, params: DeliveryList) -> Result<Deliveries, Problem> {
+pub(in crate::api) async fn deliveries(
+    context: Context,
+    params: DeliveryList,
+) -> Result<Deliveries, Problem> {
     let limit = params.limit.unwrap_or(PAGE_EVENTS);
     if limit == 0 || limit > MAX_PAGE_EVENTS {
         let detail = format!("limit is {limit}; it must be 1 to {MAX_PAGE_EVENTS}");

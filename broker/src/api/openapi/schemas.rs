@@ -9,7 +9,8 @@ pub(super) fn bound(schema: &mut Value) {
     match schema {
         Value::Object(fields) => {
             let of = |name: &str| fields.get("format").and_then(Value::as_str) == Some(name);
-            let most = [("uint64", MAX_INTEGER), ("uint32", u64::from(u32::MAX)), ("uint16", u64::from(u16::MAX))];
+            let most =
+                [("uint64", MAX_INTEGER), ("uint32", u64::from(u32::MAX)), ("uint16", u64::from(u16::MAX))];
             let most = most.into_iter().find(|(format, _)| of(format)).map(|(_, most)| most);
             if let Some(most) = most
                 && !fields.contains_key("maximum")
@@ -35,7 +36,9 @@ pub(super) fn in_query(mut schema: Value) -> Value {
         choices.retain(|one| one.get("type") != Some(&json!("null")));
         if let [one] = choices.as_slice() {
             let mut only = one.clone();
-            if let (Some(description), Value::Object(fields)) = (schema.get("description").cloned(), &mut only) {
+            if let (Some(description), Value::Object(fields)) =
+                (schema.get("description").cloned(), &mut only)
+            {
                 fields.insert("description".to_owned(), description);
             }
             schema = only;
@@ -64,13 +67,15 @@ mod tests {
     fn a_query_has_no_null() {
         let schema = json!({"type": ["integer", "null"], "format": "uint64"});
         assert_eq!(in_query(schema), json!({"type": "integer", "format": "uint64"}));
-        let schema = json!({"description": "d", "anyOf": [{"type": "string", "format": "uuid"}, {"type": "null"}]});
+        let schema =
+            json!({"description": "d", "anyOf": [{"type": "string", "format": "uuid"}, {"type": "null"}]});
         assert_eq!(in_query(schema), json!({"description": "d", "type": "string", "format": "uuid"}));
     }
 
     #[test]
     fn whole_numbers_have_bounds() {
-        let mut schema = json!({"properties": {"a": {"format": "uint64"}, "b": {"format": "uint32", "maximum": 5}}});
+        let mut schema =
+            json!({"properties": {"a": {"format": "uint64"}, "b": {"format": "uint32", "maximum": 5}}});
         bound(&mut schema);
         assert_eq!(schema["properties"]["a"]["maximum"], MAX_INTEGER);
         assert_eq!(schema["properties"]["b"]["maximum"], 5);

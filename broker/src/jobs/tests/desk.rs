@@ -15,9 +15,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::outbound::{Outbound, OutboundRules, SystemResolver};
 use crate::documents::{Documents, Space};
 use crate::jobs::{Jobs, JobsStart};
+use crate::outbound::{Outbound, OutboundRules, SystemResolver};
 use crate::sessions::counters::Counters;
 use crate::sessions::link::{Cut, Online, OpenTransfer, SessionCommand, SessionEvent, What};
 use crate::sessions::mailbox::{Commands, mailbox};

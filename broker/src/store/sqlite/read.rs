@@ -1,9 +1,13 @@
 //! The queries.
 
 use async_trait::async_trait;
-use inkwire_protocol::app::{AccountLimits, AuditEntry, AuditList, EndpointChange, Enrolment, Event, JobList, Delivery};
-use inkwire_protocol::ids::{AccountId, AgentId, DocumentId, EventOffset, JobId, KeyId, LoginId, PrinterId, Sha256Digest, StoreEpoch,
-    UserId, DeliveryId, WebhookId};
+use inkwire_protocol::app::{
+    AccountLimits, AuditEntry, AuditList, Delivery, EndpointChange, Enrolment, Event, JobList,
+};
+use inkwire_protocol::ids::{
+    AccountId, AgentId, DeliveryId, DocumentId, EventOffset, JobId, KeyId, LoginId, PrinterId, Sha256Digest,
+    StoreEpoch, UserId, WebhookId,
+};
 use rusqlite::{Connection, OptionalExtension as _, Params, Result, Row, params};
 use tokio::sync::broadcast;
 

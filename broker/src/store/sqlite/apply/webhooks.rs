@@ -143,12 +143,9 @@ pub(super) fn log(
 }
 
 pub(super) fn begin_fetch(db: &Connection, row: &FetchRow) -> Result<Outcome, Fail> {
-    db.prepare_cached("INSERT INTO fetches (job, account, url, sha256) VALUES (?1, ?2, ?3, ?4)")?.execute(params![
-        row.job.uuid(),
-        row.account.uuid(),
-        row.url,
-        row.sha256.map(|digest| *digest.as_bytes())
-    ])?;
+    db.prepare_cached("INSERT INTO fetches (job, account, url, sha256) VALUES (?1, ?2, ?3, ?4)")?.execute(
+        params![row.job.uuid(), row.account.uuid(), row.url, row.sha256.map(|digest| *digest.as_bytes())],
+    )?;
     Ok(Outcome::Done)
 }
 
