@@ -9,12 +9,15 @@ pub(crate) mod broker;
 pub(crate) mod certs;
 #[cfg(unix)]
 pub(crate) mod demo_router;
+pub(crate) mod document;
+pub(crate) mod find;
 pub(crate) mod job;
 pub(crate) mod jobs;
 pub(crate) mod login;
 pub(crate) mod pairings;
 pub(crate) mod print;
 pub(crate) mod printers;
+pub(crate) mod stats;
 pub(crate) mod watch;
 
 use crate::args::{Args, Command};
@@ -49,6 +52,8 @@ async fn dispatch(command: Command) -> Result<Exit, Failure> {
         Command::Agents(args) => agents::run(args).await,
         Command::Jobs(args) => unless_interrupted(jobs::run(args)).await,
         Command::Job(args) => unless_interrupted(job::run(args)).await,
+        Command::Document(args) => unless_interrupted(document::run(args)).await,
+        Command::Stats(args) => unless_interrupted(stats::run(args)).await,
         Command::Pairings(args) => pairings::run(args).await,
         Command::Certs(args) => certs::run(&args),
         #[cfg(unix)]

@@ -37,8 +37,8 @@ pub enum Error {
         /// How long was waited.
         within: Duration,
     },
-    /// The document cannot be read, or is not what it was when the upload began.
-    #[error("the document cannot be read: {0}")]
+    /// The document cannot be read or written, or is not what it was when the transfer began.
+    #[error("the document cannot be read or written: {0}")]
     Document(#[source] Arc<std::io::Error>),
     /// The broker's answer makes no sense to this version.
     #[error(

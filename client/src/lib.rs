@@ -35,7 +35,9 @@ mod error;
 mod events;
 mod limits;
 mod link;
+mod manage;
 pub mod methods;
+mod sign_in;
 mod submit;
 
 pub use client::{ApiKey, Client, Options, new_job};
@@ -45,4 +47,5 @@ pub use events::{EventItem, EventStream};
 pub use inkwire_protocol as protocol;
 pub use inkwire_transport::BrokerUrl;
 pub use methods::Method;
+pub use sign_in::sign_in;
 pub use submit::UploadProgress;

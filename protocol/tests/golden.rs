@@ -163,6 +163,7 @@ fn to_agent() -> Vec<(&'static str, ToAgent)> {
         priority: 50,
         accepted_ms: 1_795_363_100_000,
         expires_ms: Some(1_796_572_700_000),
+        pacing_bytes_s: None,
     };
     vec![
         (
@@ -178,6 +179,7 @@ fn to_agent() -> Vec<(&'static str, ToAgent)> {
                 report_interval_ms: None,
             }),
         ),
+        ("broker-open-paced", ToAgent::Open(Box::new(Open { pacing_bytes_s: Some(9600), ..open.clone() }))),
         ("broker-open", ToAgent::Open(Box::new(open))),
         ("broker-blocked", ToAgent::Blocked { transfer: TRANSFER, reason: BlockedReason::OtherTransfer }),
         ("broker-unblocked", ToAgent::Unblocked { transfer: TRANSFER }),

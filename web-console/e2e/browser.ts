@@ -65,8 +65,9 @@ export class Eyes {
 }
 
 export async function signInByKey(page: Page, key: string): Promise<void> {
-  await page.getByText(/^(With an API key|API キーで)$/).click();
-  await page.getByLabel(/^(API key|API キー)/).fill(key);
+  const field = page.getByLabel(/^(API key|API キー)/);
+  if (!(await field.isVisible())) await page.getByText(/^(With an API key|API キーで)$/).click();
+  await field.fill(key);
   await page.getByRole("button", { name: /^(Sign in|サインイン)$/ }).last().click();
 }
 
@@ -80,4 +81,11 @@ export async function print(page: Page, printer: string, files: { name: string; 
   await page.getByRole("radio", { name: printer }).check();
   await page.locator('input[type="file"][multiple]').setInputFiles(files);
   await page.getByRole("button", { name: /^Print( \d+ documents)?$/ }).click();
+}
+
+/** The line of an upload, once the broker has accepted it. */
+export async function accepted(page: Page, name: string) {
+  const line = page.locator('[data-uploads] [data-state="accepted"]').filter({ hasText: name });
+  await line.waitFor();
+  return line;
 }

@@ -7,7 +7,7 @@ import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 
 import { en } from "../src/i18n/en.ts";
-import { Eyes, go, print, signInByKey } from "./browser.ts";
+import { accepted, Eyes, go, print, signInByKey } from "./browser.ts";
 import { House, pdf, printed, until } from "./house.ts";
 
 let house: House;
@@ -24,7 +24,7 @@ beforeAll(async () => {
   await house.startAgent("office-pc", [{ name: "Office", uri: `directory://${folder}`, formats: [PDF, "text/plain"] }]);
   eyes = await Eyes.open(house);
   await until("the printer is there", async () => (await house.api.call("printers.list", {})).printers.length === 1);
-  page = await eyes.signedIn({ key: house.key("admin") });
+  page = await eyes.signedIn({ key: await house.key("admin") });
 });
 
 afterAll(async () => {
@@ -60,7 +60,7 @@ it("refuses a wrong key in words, and takes a right one", async () => {
   await stranger.goto(house.url);
   await signInByKey(stranger, "ik_wrong");
   await stranger.getByRole("alert").getByText(/key/).waitFor();
-  await signInByKey(stranger, house.key("read"));
+  await signInByKey(stranger, await house.key("read"));
   await stranger.getByRole("heading", { name: en.overview.title, level: 1 }).waitFor();
   await stranger.context().close();
 });
@@ -82,7 +82,7 @@ it("prints a real PDF, and shows its pages before", async () => {
   await page.getByRole("button", { name: en.print.next }).click();
   await page.getByText(en.print.page(2, 3)).waitFor();
   await page.getByRole("button", { name: "Print", exact: true }).click();
-  await page.locator('[data-uploads] [data-state="accepted"]').getByRole("link", { name: en.uploads.show }).click();
+  await (await accepted(page, "invoice.pdf")).getByRole("link", { name: en.uploads.show }).click();
   await page.getByText(en.witness.stored).first().waitFor();
   const job = await newest();
   expect(job).toMatchObject({ state: "completed", sha256: sha256(document), title: "invoice.pdf" });
@@ -102,7 +102,7 @@ it("tells that the agent's link was cut in mid-document, and that it goes on", a
   house.wire.down = 600_000;
   const before = house.wire.delivered;
   await print(page, "Office", [{ name: "catalogue.pdf", mimeType: PDF, buffer: document }]);
-  await page.locator('[data-uploads] [data-state="accepted"]').first().getByRole("link", { name: en.uploads.show }).click();
+  await (await accepted(page, "catalogue.pdf")).getByRole("link", { name: en.uploads.show }).click();
   await until("some of it is on its way", () => house.wire.delivered - before > 1_000_000);
   house.wire.silence();
   await page.getByText(en.event["job.cut"] as string).waitFor();
@@ -171,13 +171,13 @@ it("shows the same in two tabs, and only one of them uploads", async () => {
   await other.goto(house.url);
   const signedOut = other.getByText(en.signIn.byKey);
   await Promise.race([signedOut.waitFor(), other.getByRole("navigation").first().waitFor()]);
-  if (await signedOut.isVisible()) await signInByKey(other, house.key("admin"));
+  if (await signedOut.isVisible()) await signInByKey(other, await house.key("admin"));
   await go(other, "#/jobs");
   house.door.up = 500_000;
   await print(page, "Office", [{ name: "tabs.pdf", mimeType: PDF, buffer: document }]);
   await other.getByText("tabs.pdf").waitFor();
   await other.reload();
-  if (await signedOut.isVisible().catch(() => false)) await signInByKey(other, house.key("admin"));
+  if (await signedOut.isVisible().catch(() => false)) await signInByKey(other, await house.key("admin"));
   await house.job((await newest()).number, "completed");
   await go(other, "#/jobs");
   await other.locator(`[data-job="${(await newest()).number}"]`).getByText(en.state.completed, { exact: true }).waitFor();
@@ -191,14 +191,14 @@ it("holds, releases and cancels a job", async () => {
   await page.locator('input[type="file"][multiple]').setInputFiles([{ name: "held.txt", mimeType: "text/plain", buffer: Buffer.from("held") }]);
   await page.getByLabel(en.print.holdFirst).check();
   await page.getByRole("button", { name: "Print", exact: true }).click();
-  await page.locator('[data-uploads] [data-state="accepted"]').first().getByRole("link", { name: en.uploads.show }).click();
+  await (await accepted(page, "held.txt")).getByRole("link", { name: en.uploads.show }).click();
   await page.getByText(en.stateWords.held).waitFor();
   await page.getByRole("button", { name: en.job.release, exact: true }).click();
   await page.getByText(en.witness.stored).first().waitFor();
 });
 
 it("lets a viewer look and not print", async () => {
-  const viewer = await eyes.signedIn({ key: house.key("read") });
+  const viewer = await eyes.signedIn({ key: await house.key("read") });
   await go(viewer, "#/print");
   await viewer.getByText(en.print.mayNot).waitFor();
   await viewer.getByRole("radio", { name: "Office" }).check();
@@ -212,20 +212,20 @@ it("lets a viewer look and not print", async () => {
 });
 
 it("keeps a draft when the session ends, and goes on after signing in again", async () => {
-  const key = house.admin("key", "create", "--scope", "admin", "--name", "to be revoked") as { id: string; key: string };
+  const key = (await house.admin("key", "create", "--scope", "admin", "--name", "to be revoked")) as { id: string; key: string };
   const user = await eyes.signedIn({ key: key.key });
   const document = pdf(1, 40_000);
   await go(user, "#/print");
   await user.getByRole("radio", { name: "Office" }).check();
   await user.locator('input[type="file"][multiple]').setInputFiles([{ name: "draft.pdf", mimeType: PDF, buffer: document }]);
-  house.admin("key", "revoke", key.id);
+  await house.admin("key", "revoke", key.id);
   const dialog = user.getByRole("dialog");
   await dialog.getByText(en.signIn.expired).waitFor();
-  await signInByKey(user, house.key("submit"));
+  await signInByKey(user, await house.key("submit"));
   await dialog.waitFor({ state: "detached" });
   expect(await user.getByText("draft.pdf").first().isVisible()).toBe(true);
   await user.getByRole("button", { name: "Print", exact: true }).click();
-  await user.locator('[data-uploads] [data-state="accepted"]').first().waitFor();
+  await accepted(user, "draft.pdf");
   await house.job((await newest()).number, "completed");
   await user.context().close();
 });
@@ -238,6 +238,6 @@ it("comes back by itself when the broker is killed and started again under the p
   await page.getByText(/The connection is lost|Connecting to the broker/).waitFor({ state: "detached", timeout: 40_000 });
   await until("the agent is back", async () => (await house.api.call("agents.list", {})).agents[0]?.status === "online", 60_000);
   await print(page, "Office", [{ name: "after.pdf", mimeType: PDF, buffer: pdf(1, 30_000) }]);
-  await page.locator('[data-uploads] [data-state="accepted"]').first().waitFor();
+  await accepted(page, "after.pdf");
   await house.job((await newest()).number, "completed");
 });

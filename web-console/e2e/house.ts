@@ -1,16 +1,19 @@
 /** A real broker and real agents, each in a folder of its own, and what is needed to look at them from outside the page. */
 
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 
 import { Client, type Job } from "@inkwire/client";
 
 import { Hop } from "./hop.ts";
 
+// Never the synchronous kind: the hops live in this process.
+const exec = promisify(execFile);
 const BINARY = process.env["INKWIRE_BIN"] ?? new URL("../../target/debug/inkwire", import.meta.url).pathname;
 
 interface Ready {
@@ -57,6 +60,7 @@ export class House {
   #brokerPort = 0;
   #consolePort = 0;
   #client: Client | undefined;
+  #key: Promise<string> | undefined;
 
   private constructor(door: Hop, wire: Hop) {
     this.dir = mkdtempSync(join(tmpdir(), "inkwire-e2e-"));
@@ -109,10 +113,10 @@ export class House {
     const dir = join(this.dir, name);
     const state = join(dir, "state");
     mkdirSync(dir, { recursive: true });
-    const { token } = this.admin("enrolment", "create") as { token: string };
+    const { token } = (await this.admin("enrolment", "create")) as { token: string };
     const url = new URL(this.ready.pair_url);
     url.host = `127.0.0.1:${this.wire.port}`;
-    execFileSync(BINARY, ["agent", "pair", url.href, "--enrolment", token, "--state", state], { stdio: "pipe", env: environment() });
+    await exec(BINARY, ["agent", "pair", url.href, "--enrolment", token, "--state", state], { env: environment() });
     const tables = printers.map(({ name, uri, formats }) => {
       const lines = [`[[printer]]`, `name = ${JSON.stringify(name)}`, `uri = ${JSON.stringify(uri)}`];
       if (formats) lines.push(`formats = ${JSON.stringify(formats)}`);
@@ -132,18 +136,18 @@ export class House {
     return folder;
   }
 
-  admin(...args: string[]): unknown {
-    const out = execFileSync(BINARY, ["admin", "--data", join(this.dir, "data"), ...args, "--json"], { stdio: "pipe", env: environment() });
-    return JSON.parse(out.toString());
+  async admin(...args: string[]): Promise<unknown> {
+    const { stdout } = await exec(BINARY, ["admin", "--data", join(this.dir, "data"), ...args, "--json"], { env: environment() });
+    return JSON.parse(stdout);
   }
 
-  key(scope: string): string {
-    return (this.admin("key", "create", "--scope", scope, "--name", `${scope} of the tests`) as { key: string }).key;
+  async key(scope: string): Promise<string> {
+    return ((await this.admin("key", "create", "--scope", scope, "--name", `${scope} of the tests`)) as { key: string }).key;
   }
 
   /** The API beside the page, with everything allowed. */
   get api(): Client {
-    this.#client ??= new Client({ url: this.local, token: this.key("admin") });
+    this.#client ??= new Client({ url: this.local, token: () => (this.#key ??= this.key("admin")) });
     return this.#client;
   }
 

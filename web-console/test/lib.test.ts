@@ -10,9 +10,9 @@ import { ago, bytes, duration, formatOf, keyword, media, pageRanges, takes } fro
 
 describe("words", () => {
   it("say sizes and durations as people do", () => {
-    expect(bytes(999, "en")).toBe("999 byte");
-    expect(bytes(1_500, "en")).toBe("1.5 kB");
-    expect(bytes(33_900_000, "de")).toBe("33,9 MB");
+    expect(bytes(999, "en")).toBe("999\u00a0B");
+    expect(bytes(1_500, "en")).toBe("1.5\u00a0kB");
+    expect(bytes(33_900_000, "de")).toBe("33,9\u00a0MB");
     expect(duration(320, "en")).toBe("320 ms");
     expect(duration(4_260, "en")).toBe("4.3 sec");
     expect(duration(125_000, "en")).toBe("2 min 5 sec");

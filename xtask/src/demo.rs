@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
+use crate::console;
 use crate::run::{Tool, cargo};
 
 /// Build `inkwire` and run `inkwire demo`
@@ -24,6 +25,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    console::build_where_possible()?;
     cargo(["build", "--package", "inkwire"]).run()?;
     Tool::built("inkwire")?.arg("demo").args(&args.rest).code()
 }

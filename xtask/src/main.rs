@@ -9,6 +9,7 @@
 //! ```
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is a command for a terminal")]
 
+mod console;
 mod demo;
 mod deny;
 mod natlab;
@@ -30,6 +31,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Console(console::Args),
     Demo(demo::Args),
     Test(test::Args),
     Natlab(natlab::Args),
@@ -39,6 +41,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Console(args) => console::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Natlab(args) => natlab::run(&args),

@@ -159,6 +159,7 @@ mod tests {
             priority: 50,
             accepted_ms: 0,
             expires_ms: None,
+            pacing_bytes_s: None,
         }
     }
 

@@ -12,6 +12,7 @@ pub(crate) mod document;
 mod ending;
 mod finishing;
 mod journal;
+mod paced;
 mod taken;
 mod worker;
 

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::decide::{Next, next};
 use super::journal::{PrintJournal, Stop};
+use super::paced::Paced;
 use super::taken::Taken;
 use crate::limits::PROGRESS_EVERY;
 use crate::link::Say;
@@ -81,7 +82,8 @@ impl Worker {
         let (journal, stops) = PrintJournal::new(Arc::clone(&self.shared), key, told);
         tracing::info!(job = %key, copy = task.copy, printer = %self.printer, "printing");
         self.shared.stirred.stir(self.printer);
-        let printing = self.backend.print(&task, &mut document, &journal, &taken.cancel);
+        let mut paced = Paced::new(&mut document, taken.open.pacing_bytes_s);
+        let printing = self.backend.print(&task, &mut paced, &journal, &taken.cancel);
         let outcome = self.attend(&taken, printing, &journal, stops).await?;
         let given = document.given().1;
         self.finish(&taken, outcome, given).await

@@ -29,6 +29,7 @@ fn open_of(key: JobKey) -> Box<Open> {
         priority: 50,
         accepted_ms: 1,
         expires_ms: None,
+        pacing_bytes_s: None,
     })
 }
 

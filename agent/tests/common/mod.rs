@@ -343,6 +343,7 @@ pub fn open(job: u128, document: &[u8]) -> Open {
         priority: 50,
         accepted_ms: now_ms(),
         expires_ms: None,
+        pacing_bytes_s: None,
     }
 }
 

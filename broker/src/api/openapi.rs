@@ -11,6 +11,7 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+use super::stream;
 use super::table::{METHODS, Method, Place, Verb};
 
 /// The document; the same for every caller.
@@ -98,7 +99,7 @@ fn operation(method: &Method, place: Place, generator: &mut SchemaGenerator) -> 
         "operationId": method.name,
         "summary": method.summary.trim(),
         "tags": [group(method)],
-        "description": format!("Needs scope `{}`.", method.scope.keyword()),
+        "description": described(method),
         "parameters": parameters,
         "responses": answers::responses(method, place, generator),
     });
@@ -118,6 +119,18 @@ fn operation(method: &Method, place: Place, generator: &mut SchemaGenerator) -> 
             json!({"required": !needed.is_empty(), "content": {"application/json": content}});
     }
     operation
+}
+
+fn described(method: &Method) -> String {
+    let scope = format!("Needs scope `{}`.", method.scope.keyword());
+    if method.name != method::JOBS_CREATE {
+        return scope;
+    }
+    format!(
+        "{scope} A body of another type than JSON is the document itself, of any size, streamed to the disk: its \
+        type is the document's format, everything else (`printer`, `title` ...) stands in the query, the key also in \
+        `Idempotency-Key`, and `Content-Digest` (RFC 9530) is checked where it is given."
+    )
 }
 
 fn parameter(name: &str, place: &str, required: bool, schema: Value) -> Value {

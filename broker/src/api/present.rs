@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use inkwire_protocol::app::{Agent, AgentStatus, Printer, PrinterSettings};
+use inkwire_protocol::app::{Agent, AgentStatus, Printer};
 use inkwire_protocol::ids::Sha256Digest;
 
 use crate::sessions::registry::{Handle, Registry};
@@ -55,6 +55,6 @@ pub(super) fn printer(row: PrinterRow, agent_status: AgentStatus) -> Printer {
         name: row.name,
         queued_jobs: row.queued_jobs,
         present: row.present,
-        settings: PrinterSettings::default(),
+        settings: row.settings,
     }
 }

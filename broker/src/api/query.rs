@@ -13,6 +13,8 @@ enum Kind {
     Truth,
     /// Values with commas between them; the parameter may also come several times.
     List,
+    /// JSON.
+    Object,
 }
 
 /// How the query of one method is read.
@@ -51,6 +53,7 @@ fn single(kind: Kind, text: &str) -> Value {
     match kind {
         Kind::Number => text.parse::<u64>().map_or_else(|_| Value::from(text), Value::from),
         Kind::Truth => text.parse::<bool>().map_or_else(|_| Value::from(text), Value::from),
+        Kind::Object => serde_json::from_str(text).unwrap_or_else(|_| Value::from(text)),
         Kind::Text | Kind::List => Value::from(text),
     }
 }
@@ -65,6 +68,7 @@ fn kind(property: &Value) -> Kind {
         () if is("integer") => Kind::Number,
         () if is("boolean") => Kind::Truth,
         () if is("array") => Kind::List,
+        () if is("object") => Kind::Object,
         () => Kind::Text,
     }
 }

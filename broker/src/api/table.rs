@@ -12,7 +12,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::methods::{agents, events, jobs, me, pairings, printers, webhooks};
+use super::methods::{
+    agents, audit, documents, enrolments, events, jobs, keys, limits, me, pairings, printers, session, stats,
+    users, webhooks,
+};
 use super::rpc::Connection;
 use super::{Api, shapes};
 use crate::auth::Caller;
@@ -44,6 +47,14 @@ impl Context {
             target: target.into(),
             detail,
         }))
+    }
+
+    /// Counts and logs what is refused.
+    pub(super) fn refused(&self, name: &str, problem: &Problem) {
+        let kind = problem.kind().unwrap_or(ProblemKind::Internal);
+        self.api.sessions.counters.refused(kind);
+        let (who, problem, detail) = (self.caller.principal.label(), kind.keyword(), clip(&problem.detail));
+        tracing::info!(who, method = clip(name), problem, detail, "request refused");
     }
 
     /// The WebSocket that the method needs; `what` says for what.
@@ -133,8 +144,22 @@ methods! {
     method::AGENTS_LIST, Read, (Get "/v1/agents"), agents::list;
     /// One agent, with where it was seen before.
     method::AGENTS_GET, Read, (Get "/v1/agents/{agent}"), agents::get;
+    /// The sessions of an agent, newest first.
+    method::AGENTS_SESSIONS, Read, (Get "/v1/agents/{agent}/sessions"), agents::sessions;
+    /// Gives an agent another name.
+    method::AGENTS_RENAME, Operate, (Patch "/v1/agents/{agent}"), agents::rename;
+    /// Shuts an agent out for good: its jobs end, or become uncertain where it may have printed them.
+    method::AGENTS_REVOKE, Operate, (Post "/v1/agents/{agent}/revoke"), agents::revoke;
+    /// Ends the quarantine of an agent whose identity two PCs used.
+    method::AGENTS_RELEASE, Operate, (Post "/v1/agents/{agent}/release"), agents::release;
     /// All printers of the account.
     method::PRINTERS_LIST, Read, (Get "/v1/printers"), printers::list;
+    /// One printer: what it can, how it is, and what is set for it.
+    method::PRINTERS_GET, Read, (Get "/v1/printers/{printer}"), printers::get;
+    /// Changes a printer's name, default options and policies.
+    method::PRINTERS_UPDATE, Operate, (Patch "/v1/printers/{printer}"), printers::update;
+    /// Prints a test page in a format that the printer takes.
+    method::PRINTERS_TEST_PAGE, Submit, (Post "/v1/printers/{printer}/test_page"), printers::test_page;
     /// Submits a document to a printer.
     method::JOBS_CREATE, Submit, (Post "/v1/jobs" special), jobs::create;
     /// One job, with what happened to it.
@@ -149,6 +174,14 @@ methods! {
     method::JOBS_RELEASE, Submit, (Post "/v1/jobs/{job}/release"), jobs::release;
     /// Says what became of a job whose outcome is not known.
     method::JOBS_DECIDE, Submit, (Post "/v1/jobs/{job}/decide"), jobs::decide;
+    /// Gives a job that is not with its agent yet another place in the queue.
+    method::JOBS_SET_PRIORITY, Submit, (Post "/v1/jobs/{job}/set_priority"), jobs::set_priority;
+    /// Prints the document of an earlier job again, as a new job.
+    method::JOBS_REPRINT, Submit, (Post "/v1/jobs/{job}/reprint"), jobs::reprint;
+    /// What was submitted with a job, while it is kept.
+    method::DOCUMENTS_GET, Read, (Get "/v1/jobs/{job}/document" special), documents::get;
+    /// The last 24 hours in numbers, and what waits for a human.
+    method::STATS_SUMMARY, Read, (Get "/v1/stats"), stats::summary;
     /// Takes up an upload that was cut off.
     method::JOBS_RESUME_UPLOAD, Submit, (-), jobs::resume_upload;
     /// Ends an upload: its answer says "accepted".
@@ -179,6 +212,44 @@ methods! {
     method::PAIRINGS_SHOW, Operate, (Post "/v1/pairings/show"), pairings::show;
     /// Takes an agent into the account.
     method::PAIRINGS_APPROVE, Operate, (Post "/v1/pairings/approve"), pairings::approve;
+    /// Sends an agent that asks to be paired away.
+    method::PAIRINGS_REFUSE, Operate, (Post "/v1/pairings/refuse"), pairings::refuse;
+    /// Makes a short-lived access token (JWT) that may do no more than its maker.
+    method::SESSION_TOKEN, Read, (Post "/v1/tokens"), session::token;
+    /// Makes a one-time ticket with which a page opens one WebSocket.
+    method::SESSION_TICKET, Read, (Post "/v1/tickets"), session::ticket;
+    /// Changes the signed-in person's own password.
+    method::SESSION_SET_PASSWORD, Read, (Post "/v1/session/password"), session::set_password;
+    /// All people of the account.
+    method::USERS_LIST, Admin, (Get "/v1/users"), users::list;
+    /// Makes a person.
+    method::USERS_CREATE, Admin, (Post "/v1/users"), users::create;
+    /// Changes a person's name or role, keeps them out or lets them in.
+    method::USERS_UPDATE, Admin, (Patch "/v1/users/{user}"), users::update;
+    /// Sets or takes away a person's password; they are signed out.
+    method::USERS_SET_PASSWORD, Admin, (Post "/v1/users/{user}/password"), users::set_password;
+    /// Removes a person with everything they have open.
+    method::USERS_REMOVE, Admin, (Delete "/v1/users/{user}"), users::remove;
+    /// Makes a one-time sign-in link for a person.
+    method::USERS_LINK, Admin, (Post "/v1/users/{user}/link"), users::link;
+    /// A page of API keys, newest first, without their secrets.
+    method::KEYS_LIST, Admin, (Get "/v1/keys"), keys::list;
+    /// Makes an API key; its secret is shown only now.
+    method::KEYS_CREATE, Admin, (Post "/v1/keys"), keys::create;
+    /// Ends an API key; connections that use it are closed.
+    method::KEYS_REVOKE, Admin, (Delete "/v1/keys/{key}"), keys::revoke;
+    /// Enrolment tokens of the last day, without their secrets.
+    method::ENROLMENTS_LIST, Operate, (Get "/v1/enrolments"), enrolments::list;
+    /// Makes a one-use token that pairs an agent without asking.
+    method::ENROLMENTS_CREATE, Operate, (Post "/v1/enrolments"), enrolments::create;
+    /// Ends an enrolment token that was not used.
+    method::ENROLMENTS_REVOKE, Operate, (Delete "/v1/enrolments/{enrolment}"), enrolments::revoke;
+    /// A page of administrative acts, newest first.
+    method::AUDIT_LIST, Admin, (Get "/v1/audit"), audit::list;
+    /// What the account may use, and uses.
+    method::LIMITS_GET, Read, (Get "/v1/limits"), limits::get;
+    /// Lowers what the account may use, or raises it up to the broker's own bounds.
+    method::LIMITS_SET, Admin, (Patch "/v1/limits"), limits::set;
 }
 
 /// The method of this name.
@@ -188,16 +259,10 @@ pub(crate) fn named(name: &str) -> Option<&'static Method> {
 
 /// Calls a method by its name. What is refused is counted and logged.
 pub(crate) async fn call(context: Context, name: &str, params: Value) -> Result<Value, Problem> {
-    let (api, who) = (context.api.clone(), context.caller.principal.label());
-    api.calls.called(name);
+    context.api.calls.called(name);
+    let asked = context.clone();
     let answered = answer_to(context, name, params).await;
-    if let Err(problem) = &answered {
-        let kind = problem.kind().unwrap_or(ProblemKind::Internal);
-        api.sessions.counters.refused(kind);
-        let (problem, detail) = (kind.keyword(), clip(&problem.detail));
-        tracing::info!(who, method = clip(name), problem, detail, "request refused");
-    }
-    answered
+    answered.inspect_err(|problem| asked.refused(name, problem))
 }
 
 async fn answer_to(context: Context, name: &str, params: Value) -> Result<Value, Problem> {

@@ -74,13 +74,36 @@ impl Documents {
         .await
     }
 
-    /// Begins a document whose size is known only at its end.
-    pub(crate) async fn intake(
+    /// A document that will come in one piece.
+    pub(crate) fn intake(&self, account: AccountId, document: DocumentId) -> Intake {
+        Intake::new(self.clone(), document, self.path(account, document))
+    }
+
+    /// Gives the file of a document the name of another one too, durably: each goes when it is removed. False where there is no such file
+    /// (any more).
+    pub(crate) async fn link(
+        &self,
+        account: AccountId,
+        from: DocumentId,
+        to: DocumentId,
+    ) -> Result<bool, UploadError> {
+        let (from, to) = (self.path(account, from), self.path(account, to));
+        blocking(move || match std::fs::hard_link(from, &to) {
+            Ok(()) => Ok(sync_folder(&to).map(|()| true)?),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error.into()),
+        })
+        .await
+    }
+
+    /// When something of an upload last came; none where nothing is there.
+    pub(crate) async fn last_came(
         &self,
         account: AccountId,
         document: DocumentId,
-    ) -> Result<Intake, UploadError> {
-        Intake::begin(self.clone(), self.path(account, document)).await
+    ) -> Option<std::time::SystemTime> {
+        let part = self.path(account, document).with_extension("part");
+        tokio::fs::metadata(part).await.and_then(|found| found.modified()).ok()
     }
 
     /// Ends an upload: every packet has come. An upload that was finished before a crash is found under its final name.

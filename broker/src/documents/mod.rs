@@ -11,7 +11,7 @@ mod tmpfs;
 mod upload;
 
 pub(crate) use folder::Documents;
-pub(crate) use intake::Intake;
+pub(crate) use intake::{Came, Intake};
 pub(crate) use source::{Source, SourceError};
 pub(crate) use space::{Disk, Space, StorageFull};
 pub(crate) use upload::{Upload, UploadError, Whole};

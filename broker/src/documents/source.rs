@@ -77,6 +77,17 @@ impl Source {
     }
 }
 
+impl Source {
+    /// The `len` bytes at `offset`, as [`Source::read`] gives them, but never looking at the whole document: whoever wants a part of it
+    /// checks the whole by its digest. Cancel safe.
+    pub(crate) async fn part(&self, offset: u64, len: u32) -> Result<Bytes, SourceError> {
+        match self {
+            Self::Inline(_) => self.read(offset, len).await,
+            Self::File(file) => file.part(offset, len).await,
+        }
+    }
+}
+
 /// Cuts the `len` bytes at `offset` out of `held`, which begins at `start` of a document of `bytes`.
 fn slice(held: &Bytes, start: u64, bytes: u64, offset: u64, len: u32) -> Result<Bytes, SourceError> {
     let end = offset.saturating_add(u64::from(len));
@@ -107,6 +118,20 @@ impl FileSource {
             return Ok(Bytes::copy_from_slice(&out));
         }
         Ok(out)
+    }
+
+    async fn part(&self, offset: u64, len: u32) -> Result<Bytes, SourceError> {
+        let end = offset.saturating_add(u64::from(len));
+        if end > self.bytes {
+            return Err(SourceError::Range { offset, end, bytes: self.bytes });
+        }
+        let file = self.open(&mut *self.place.lock().await).await?;
+        blocking(move || {
+            let mut data = vec![0; len as usize];
+            file.read_exact_at(&mut data, offset)?;
+            Ok(Bytes::from(data))
+        })
+        .await
     }
 
     async fn fetch(&self, place: &mut Place, offset: u64, len: u64) -> Result<Bytes, SourceError> {

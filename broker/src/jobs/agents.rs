@@ -52,10 +52,7 @@ impl Dispatcher {
             What::Reconciled => self.reconciled(agent, epoch),
             What::Printers(printers) => {
                 tracing::debug!(%agent, printers = printers.len(), "printers changed");
-                let store = Arc::clone(&self.store);
-                self.spawn(async move {
-                    Done::Printers { agent, epoch, found: store.agent_printers(agent).await }
-                });
+                self.reload_printers(agent);
             }
             What::Silent(silent) => self.views.with_agent(agent, |view| view.silent = silent),
             What::Offline { reason, cut } => {
@@ -64,6 +61,13 @@ impl Dispatcher {
                 self.offline(agent);
             }
         }
+    }
+
+    /// Reads an agent's printers anew: they changed, or what is set for them did.
+    pub(super) fn reload_printers(&self, agent: AgentId) {
+        let Some(live) = self.agents.get(&agent) else { return };
+        let (epoch, store) = (live.epoch, Arc::clone(&self.store));
+        self.spawn(async move { Done::Printers { agent, epoch, found: store.agent_printers(agent).await } });
     }
 
     fn online(&mut self, agent: AgentId, epoch: Epoch, online: Online) {
@@ -85,6 +89,8 @@ impl Dispatcher {
             taken_up: false,
             store_epoch: online.store_epoch,
             observed: online.observed,
+            back_ms: now_ms(),
+            absent_ms: online.absent_ms,
             held,
             losing: HashSet::new(),
             lines: HashMap::new(),
@@ -121,6 +127,7 @@ impl Dispatcher {
                 (line.refusals, line.not_before_ms) = (0, 0);
             }
             line.present = row.present;
+            line.pacing_bytes_s = row.settings.pacing_bytes_s;
             if row.present {
                 states.insert(row.id, (row.info.state, row.info.state_reasons.into_iter().next()));
             }

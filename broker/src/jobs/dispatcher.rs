@@ -4,7 +4,7 @@
 //! job are taken one after the other; while one's commit is on its way the next ones wait. Many jobs commit at once, and
 //! the store gathers them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,10 +72,13 @@ pub(super) struct Live {
     /// The incarnation of the store that it was told.
     pub(super) store_epoch: StoreEpoch,
     pub(super) observed: SocketAddr,
+    /// When it was back, and how long it was away before, where that is known.
+    pub(super) back_ms: u64,
+    pub(super) absent_ms: Option<u64>,
     /// What it holds partly, until its jobs are loaded.
     pub(super) held: HashMap<(JobId, Attempt), HeldTransfer>,
     /// Jobs that still have to be told that its spool was lost.
-    pub(super) losing: std::collections::HashSet<JobId>,
+    pub(super) losing: HashSet<JobId>,
     pub(super) lines: HashMap<PrinterId, Line>,
 }
 
@@ -103,6 +106,8 @@ pub(super) struct Dispatcher {
     pub(super) work: FuturesUnordered<BoxFuture<'static, Done>>,
     /// Packets of what is being sent, also while its agent is away.
     pub(super) tallies: HashMap<JobId, Tally>,
+    /// Printers whose policy for returning agents is being applied: nothing is sent to them meanwhile.
+    pub(super) returning: HashSet<PrinterId>,
     pub(super) next_expiry_ms: Option<u64>,
     pub(super) expiring: bool,
 }
@@ -153,6 +158,7 @@ impl Dispatcher {
                     Done::Loaded { job, row: store.job(account, job).await.map(|row| row.map(Box::new)) }
                 });
             }
+            Command::PrintersChanged { agent } => self.reload_printers(agent),
             Command::AgentRevoked { agent } => {
                 if let Some(live) = self.agents.get_mut(&agent) {
                     live.lines.clear();

@@ -49,6 +49,10 @@ impl Dispatcher {
             Done::Expiring { found } => self.expire(found),
             Done::Marked { agent, epoch, what, result: Ok(_) } => self.marked(agent, epoch, what),
             Done::Marked { agent, epoch, result: Err(_), .. } => self.close(agent, epoch),
+            Done::Returned { agent, printer } => {
+                self.returning.remove(&printer);
+                self.dispatch(agent, printer);
+            }
             Done::Retry { agent, printer } => self.dispatch(agent, printer),
         }
     }

@@ -22,7 +22,8 @@ impl Dispatcher {
         }
         if let Some(line) = self.line(agent, job.printer) {
             line.note(after);
-            if was.state == State::Pending && job.state != State::Pending {
+            let moves = job.state != State::Pending || job.priority != was.priority;
+            if was.state == State::Pending && moves {
                 line.remove(before);
             }
             if matches!(job.state, State::Spooled | State::Printing | State::Completed) {
@@ -38,7 +39,9 @@ impl Dispatcher {
             State::Sending if job.may_print && !was.may_print => {
                 self.tell(agent, SessionCommand::Permit { job: id, attempt });
             }
-            State::Pending if was.state != State::Pending => self.enqueue_known(after),
+            State::Pending if was.state != State::Pending || was.priority != job.priority => {
+                self.enqueue_known(after);
+            }
             State::Uncertain if was.state != State::Uncertain => self.decide_by_policy(after),
             State::Incoming
             | State::Pending
@@ -95,6 +98,7 @@ impl Dispatcher {
             return;
         };
         let job = &row.job;
+        let pacing_bytes_s = self.line(job.agent, job.printer).and_then(|line| line.pacing_bytes_s);
         let open = Open {
             transfer: inkwire_protocol::ids::TransferId(0),
             job: id,
@@ -112,6 +116,7 @@ impl Dispatcher {
             priority: job.priority,
             accepted_ms: job.accepted_ms.unwrap_or(job.created_ms),
             expires_ms: Some(job.expires_ms),
+            pacing_bytes_s,
         };
         let tally = self.tallies.entry(id).or_insert_with(|| Tally::new(job.attempt, next_seq));
         if tally.attempt != job.attempt {

@@ -1,6 +1,6 @@
 //! What the API asks of jobs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +8,6 @@ use futures_util::stream::FuturesUnordered;
 use inkwire_protocol::app::{Job, JobCreate, JobCreated, JobProgress, Problem, ProblemKind};
 use inkwire_protocol::ids::{AccountId, AgentId, JobId, PrinterId, Sha256Digest};
 use inkwire_protocol::job::{Decision, Event, State};
-use inkwire_protocol::limits::IDEMPOTENCY_KEPT;
 use inkwire_protocol::message::clip;
 use inkwire_protocol::transfer::Layout;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -18,7 +17,7 @@ use super::counts::JobCounts;
 use super::dispatcher::Dispatcher;
 use super::fetching::Fetching;
 use super::input::{Command, Input, Wish};
-use super::making::{job_of, new_job};
+use super::making::{Making, job_of, new_job};
 use super::problems::{draining, internal, upload_problem};
 use super::retention::{self, Kept};
 use super::submission::{self, Document};
@@ -30,7 +29,7 @@ use crate::outbound::{Outbound, OutboundError};
 use crate::sessions::counters::Counters;
 use crate::sessions::link::SessionEvent;
 use crate::store::{
-    Change, CommitError, Depth, FetchRow, Idempotency, JobRow, NewJob, PrinterRow, ReadError, SharedStore,
+    Change, CommitError, Depth, DocumentContent, FetchRow, JobRow, PrinterRow, ReadError, SharedStore,
 };
 
 /// Commands that may wait for the dispatcher; more wait in their callers.
@@ -75,6 +74,13 @@ pub(crate) struct Created {
     pub(crate) wants_document: bool,
 }
 
+impl Created {
+    /// No earlier job was found by the key.
+    pub(crate) const fn is_new(&self) -> bool {
+        !self.answer.duplicate
+    }
+}
+
 impl Jobs {
     /// Removes files without a row, and gives the handle with the task that must run behind it: dispatcher and retention. It ends
     /// after `stop`; an end before is a fault.
@@ -108,6 +114,7 @@ impl Jobs {
             jobs: HashMap::new(),
             work: FuturesUnordered::new(),
             tallies: HashMap::new(),
+            returning: HashSet::new(),
             next_expiry_ms: None,
             expiring: false,
         };
@@ -127,41 +134,22 @@ impl Jobs {
     pub(crate) async fn create(&self, account: AccountId, request: JobCreate) -> Result<Created, Problem> {
         let document = submission::check(&request, self.max_document_bytes)?;
         let printer = self.printer(account, &request.printer).await?;
-        submission::check_format(&request, &printer.info)?;
-        let bytes = match &document {
-            Document::Inline(bytes) => bytes.len() as u64,
-            Document::Transfer { layout, .. } => layout.bytes(),
-            Document::Url { url, .. } => self.may_fetch(url).map(|()| 0)?,
-        };
-        self.admit(bytes)?;
-        let now = now_ms();
-        let idempotency = match request.idempotency_key.clone() {
-            Some(key) => Some(Idempotency {
-                key,
-                request: submission::fingerprint(&request, &document)?,
-                expires_ms: now + IDEMPOTENCY_KEPT.as_millis() as u64,
-            }),
-            None => None,
-        };
-        let new = new_job(account, request, &document, &printer, idempotency, now);
-        let source = match &document {
-            Document::Inline(bytes) => Some(Arc::new(Source::Inline(bytes.clone()))),
-            Document::Transfer { .. } | Document::Url { .. } => None,
-        };
-        let fetch = match document {
-            Document::Url { url, sha256 } => Some(FetchRow { job: new.row.job.id, account, url, sha256 }),
-            Document::Inline(_) | Document::Transfer { .. } => None,
-        };
-        self.make(new, source, fetch).await
+        if let Document::Url { url, .. } = &document {
+            self.may_fetch(account, url)?;
+        }
+        self.admit(document.bytes())?;
+        let making =
+            Making { account, document: &document, printer: &printer, reprint_of: None, now: now_ms() };
+        self.make(making, request).await
     }
 
     /// Whether a URL may be fetched, as far as it can be said without trying.
-    fn may_fetch(&self, url: &str) -> Result<(), Problem> {
+    fn may_fetch(&self, account: AccountId, url: &str) -> Result<(), Problem> {
         let refused = |error: OutboundError| {
             ProblemKind::InvalidParams.because(error.to_string()).at("/content/url/url")
         };
         self.fetching.outbound.check(url).map_err(refused)?;
-        if self.fetching.has_room() {
+        if self.fetching.has_room(account) {
             return Ok(());
         }
         let mut problem = ProblemKind::Busy.because("too many documents wait to be fetched");
@@ -170,12 +158,20 @@ impl Jobs {
     }
 
     /// Commits a new job and tells the dispatcher.
-    async fn make(
-        &self,
-        new: NewJob,
-        source: Option<Arc<Source>>,
-        fetch: Option<FetchRow>,
-    ) -> Result<Created, Problem> {
+    pub(super) async fn make(&self, making: Making<'_>, request: JobCreate) -> Result<Created, Problem> {
+        let new = new_job(request, making)?;
+        let (source, fetch) = match making.document {
+            Document::Inline(bytes) => (Some(Arc::new(Source::Inline(bytes.clone()))), None),
+            Document::Stored { id, bytes, sha256 } => {
+                let content = DocumentContent::File;
+                (self.documents.source(making.account, *id, content, *bytes, *sha256), None)
+            }
+            Document::Transfer { .. } => (None, None),
+            Document::Url { url, sha256 } => {
+                let (job, account) = (new.row.job.id, making.account);
+                (None, Some(FetchRow { job, account, url: url.clone(), sha256: *sha256 }))
+            }
+        };
         let mut changes = vec![Change::CreateJob(Box::new(new))];
         changes.extend(fetch.clone().map(Change::BeginFetch));
         match self.store.commit(changes).await {
@@ -308,6 +304,24 @@ impl Jobs {
         self.ask(account, job, wish).await
     }
 
+    /// Gives a job that is not with its agent yet another place in the queue.
+    pub(crate) async fn set_priority(
+        &self,
+        account: AccountId,
+        job: JobId,
+        priority: u8,
+    ) -> Result<Job, Problem> {
+        submission::check_priority(priority)?;
+        self.ask(account, job, Wish::Prioritize(priority)).await
+    }
+
+    /// What is set for a printer of this agent was changed (committed).
+    pub(crate) async fn printers_changed(&self, agent: AgentId) {
+        if self.commands.send(Command::PrintersChanged { agent }).await.is_err() {
+            tracing::debug!(%agent, "the broker is stopping: its printers' settings are read at its next start");
+        }
+    }
+
     /// The agent was revoked (committed): its jobs end or become uncertain, its session is closed.
     pub(crate) async fn agent_revoked(&self, _account: AccountId, agent: AgentId) {
         if self.commands.send(Command::AgentRevoked { agent }).await.is_err() {
@@ -352,12 +366,12 @@ impl Jobs {
         answer.await.unwrap_or_else(|_| Err(draining()))
     }
 
-    async fn row(&self, account: AccountId, job: JobId) -> Result<JobRow, Problem> {
+    pub(super) async fn row(&self, account: AccountId, job: JobId) -> Result<JobRow, Problem> {
         let row = self.store.job(account, job).await.map_err(|error| internal(&error))?;
         row.ok_or_else(|| ProblemKind::NotFound.because("no such job"))
     }
 
-    async fn printer(&self, account: AccountId, wanted: &str) -> Result<PrinterRow, Problem> {
+    pub(super) async fn printer(&self, account: AccountId, wanted: &str) -> Result<PrinterRow, Problem> {
         let mut found = match wanted.parse::<PrinterId>() {
             Ok(id) => self.store.printer(account, id).await.map(|row| row.into_iter().collect()),
             Err(_) => self.store.printers_named(account, wanted).await,
@@ -374,7 +388,7 @@ impl Jobs {
         })
     }
 
-    fn admit(&self, bytes: u64) -> Result<(), Problem> {
+    pub(super) fn admit(&self, bytes: u64) -> Result<(), Problem> {
         self.documents.admit(bytes).map_err(|full| {
             let mut problem = ProblemKind::StorageFull.because(full.to_string());
             problem.retry_after_s = Some(60);

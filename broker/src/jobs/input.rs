@@ -22,6 +22,8 @@ pub(super) enum Command {
     Made { row: Box<JobRow>, source: Option<Arc<Source>> },
     /// Something is asked of a job.
     Ask { account: AccountId, job: JobId, input: Box<Input> },
+    /// What is set for a printer of the agent was changed (committed).
+    PrintersChanged { agent: AgentId },
     /// The agent was revoked (committed).
     AgentRevoked { agent: AgentId },
 }
@@ -40,6 +42,8 @@ pub(super) enum Wish {
     Do { events: Vec<Event>, note: Note, attempt: Option<Attempt>, with: Option<Box<Change>> },
     /// It is its turn: begin a new attempt.
     Send,
+    /// Another place in the queue, where the job is still in it.
+    Prioritize(u8),
     /// The document cannot be read.
     SourceFailed { attempt: Attempt, error: String },
     /// The agent says what happened.
@@ -90,6 +94,8 @@ pub(super) enum Done {
     Expiring { found: Result<(Vec<JobRow>, Option<u64>), ReadError> },
     /// Committed, nothing follows but what is named.
     Marked { agent: AgentId, epoch: Epoch, what: Mark, result: Result<Vec<Outcome>, CommitError> },
+    /// A printer's policy for returning agents was applied.
+    Returned { agent: AgentId, printer: PrinterId },
     /// A printer's queue may be looked at again.
     Retry { agent: AgentId, printer: PrinterId },
 }

@@ -15,6 +15,8 @@ pub(super) const HEADS: usize = 2 * MAX_JOBS_AHEAD;
 #[derive(Debug)]
 pub(super) struct Line {
     pub(super) present: bool,
+    /// What is set for it; goes with every job that is opened.
+    pub(super) pacing_bytes_s: Option<u64>,
     /// The first job of the queue has to wait for others.
     pub(super) full: bool,
     /// Heads of the queue, in order.
@@ -34,6 +36,7 @@ impl Line {
     pub(super) fn new(present: bool) -> Self {
         Self {
             present,
+            pacing_bytes_s: None,
             full: false,
             queue: BTreeMap::new(),
             complete: false,

@@ -6,6 +6,7 @@
 //!  clock ── timers ──▶└────────────┘ ── SessionCommand ▶ sessions   (only after the commit)
 //! ```
 
+mod again;
 mod agents;
 mod counts;
 mod dispatcher;
@@ -17,18 +18,25 @@ mod input;
 mod line;
 mod making;
 mod moves;
+mod on_return;
+mod options;
 mod orders;
 mod problems;
 mod queue;
+mod receive;
 mod retention;
 mod returning;
 mod rules;
 mod submission;
 mod tally;
+mod test_page;
 #[cfg(test)]
 mod tests;
 mod transition;
 mod views;
 
+pub(crate) use again::Kept;
 pub(crate) use handle::{Jobs, JobsStart};
+pub(crate) use options::check_printer_update;
 pub(crate) use problems::upload_problem;
+pub(crate) use receive::Expected;

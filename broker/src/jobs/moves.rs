@@ -11,7 +11,7 @@ use inkwire_protocol::transfer::Layout;
 use super::dispatcher::{Dispatcher, answer};
 use super::input::{Done, Effect, Input, Wish};
 use super::rules;
-use super::transition::{Moved, Note, advance};
+use super::transition::{Moved, Note, advance, prioritize};
 use crate::clock::now_ms;
 use crate::sessions::link::SessionCommand;
 use crate::store::{AcceptFact, Change, CommitError, JobRow, Outcome, UpdateJob};
@@ -42,6 +42,7 @@ impl Dispatcher {
                 let may_print = rules::permitted_at_once(row.job.bytes, row.job.delivery);
                 (vec![Event::Send { may_print }], Note::default())
             }
+            Wish::Prioritize(_) => (vec![], Note::default()),
             Wish::SourceFailed { error, .. } => {
                 let event = if row.job.may_print { Event::Cancel } else { Event::Abort };
                 (vec![event], Note::because("document-unreadable", error))
@@ -54,6 +55,7 @@ impl Dispatcher {
             (true, Wish::Do { .. }) if note.is_telling() && rules::is_arriving(&row.job) => {
                 advance(row, &[], &note, now)
             }
+            (true, Wish::Prioritize(priority)) => prioritize(row, *priority, now),
             (true, _) => Moved::Ignored(Ignored::NotNow),
             (false, Wish::Fact { message, .. })
                 if row.last_fact >= Some((message.attempt, message.fact_seq)) =>
@@ -88,7 +90,7 @@ impl Dispatcher {
                 changes.push(Change::AcceptFact(accept(*agent, message)));
                 effect = Effect::FactAck { agent: *agent, message: message.clone() };
             }
-            Wish::Do { with: None, .. } | Wish::Send | Wish::SourceFailed { .. } => {}
+            Wish::Do { with: None, .. } | Wish::Send | Wish::Prioritize(_) | Wish::SourceFailed { .. } => {}
         }
         changes.push(Change::UpdateJob(Box::new(UpdateJob { row: *next, events: log })));
         self.commit(row.job.id, input, effect, changes);

@@ -29,6 +29,9 @@ impl Dispatcher {
             if live.loading || live.reconciling || live.spool_lost || live.is_of_old_store(&self.store) {
                 return;
             }
+            if self.returning.contains(&printer) {
+                return;
+            }
             let epoch = live.epoch;
             let Some(line) = live.lines.get_mut(&printer) else { return };
             if !line.present {

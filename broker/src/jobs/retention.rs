@@ -1,12 +1,15 @@
 //! What has ended leaves after its time: documents first, rows later.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
+use inkwire_protocol::job::Event;
 use tokio_util::sync::CancellationToken;
 
+use super::transition::{Moved, Note, advance};
 use crate::clock::now_ms;
 use crate::documents::Documents;
-use crate::store::{Change, Outcome, SharedStore};
+use crate::limits::UPLOAD_KEPT;
+use crate::store::{Change, Outcome, SharedStore, UpdateJob};
 
 /// How often is looked.
 const EVERY: Duration = Duration::from_secs(600);
@@ -28,7 +31,32 @@ pub(super) async fn run(store: SharedStore, documents: Documents, kept: Kept, st
             _ = every.tick() => {}
             () = stop.cancelled() => return,
         }
+        give_up_uploads(&store, &documents, now_ms()).await;
         while sweep(&store, &documents, kept, now_ms()).await && !stop.is_cancelled() {}
+    }
+}
+
+/// Uploads of which nothing has come for a day end: whoever began them is not coming back.
+pub(super) async fn give_up_uploads(store: &SharedStore, documents: &Documents, now_ms: u64) {
+    let before_ms = now_ms.saturating_sub(UPLOAD_KEPT.as_millis() as u64);
+    let rows = match store.stale_uploads(before_ms, RUN).await {
+        Ok(rows) => rows,
+        Err(error) => return tracing::warn!(%error, "abandoned uploads are looked for later"),
+    };
+    let note = Note::because("upload-abandoned", "nothing of the document came for a day");
+    for row in rows {
+        let came = documents.last_came(row.account, row.document).await;
+        let came_ms = came.and_then(|at| at.duration_since(UNIX_EPOCH).ok()).map_or(0, |at| at.as_millis());
+        if came_ms >= u128::from(before_ms) {
+            continue;
+        }
+        let job = row.job.id;
+        let Moved::To(row, events) = advance(&row, &[Event::Abort], &note, now_ms) else { continue };
+        match store.commit(vec![Change::UpdateJob(Box::new(UpdateJob { row: *row, events }))]).await {
+            Ok(_) => tracing::info!(%job, "an upload was abandoned"),
+            // Somebody goes on with it.
+            Err(error) => tracing::debug!(%job, %error, "an upload is left as it is"),
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::dispatcher::Dispatcher;
 use super::input::{Done, Input, Mark};
+use super::on_return;
 use super::rules;
 use super::transition::Note;
 use super::views;
@@ -27,6 +28,7 @@ impl Dispatcher {
     ) {
         let Some(live) = self.agents.get_mut(&agent).filter(|live| live.epoch == epoch) else { return };
         live.loading = false;
+        self.apply_policies(agent, &printers);
         self.set_printers(agent, printers);
         // What memory holds is newer than what was read, while its commit is on its way.
         let rows: Vec<JobRow> = rows
@@ -43,6 +45,23 @@ impl Dispatcher {
             }
         }
         self.take_up(agent);
+    }
+
+    /// What the printers' policies make of jobs that waited while the agent was away; their queues wait for it.
+    fn apply_policies(&mut self, agent: AgentId, printers: &[PrinterRow]) {
+        let Some(live) = self.agents.get(&agent) else { return };
+        let (back_ms, absent_ms) = (live.back_ms, live.absent_ms);
+        for row in printers.iter().filter(|row| on_return::applies(row.settings.on_return, absent_ms)) {
+            if !self.returning.insert(row.id) {
+                continue;
+            }
+            let (account, printer, policy) = (row.account, row.id, row.settings.on_return);
+            let store = Arc::clone(&self.store);
+            self.spawn(async move {
+                on_return::apply(&store, account, printer, policy, back_ms).await;
+                Done::Returned { agent, printer }
+            });
+        }
     }
 
     /// The agent's ledger was repeated, as far as it had to be. It says so in every session.

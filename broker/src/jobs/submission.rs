@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use inkwire_protocol::app::{Content, JobCreate, Problem, ProblemKind};
-use inkwire_protocol::ids::Sha256Digest;
+use inkwire_protocol::ids::{DocumentId, JobId, Sha256Digest};
 use inkwire_protocol::limits::{
     DEFAULT_EXPIRY, DEFAULT_PACKET_BYTES, INLINE_DOCUMENT_BYTES, MAX_IDEMPOTENCY_KEY_BYTES, MAX_NAME_CHARS,
     MAX_QTY, MAX_TAGS, OUTCOME_KEPT,
@@ -16,12 +16,43 @@ use inkwire_protocol::transfer::Layout;
 #[derive(Debug, Clone)]
 pub(super) enum Document {
     Inline(Bytes),
-    Transfer { layout: Layout, sha256: Option<Sha256Digest> },
-    Url { url: String, sha256: Option<Sha256Digest> },
+    Transfer {
+        layout: Layout,
+        sha256: Option<Sha256Digest>,
+    },
+    /// To be fetched by the broker itself.
+    Url {
+        url: String,
+        sha256: Option<Sha256Digest>,
+    },
+    /// In its file, under its final name and synced.
+    Stored {
+        id: DocumentId,
+        bytes: u64,
+        sha256: Sha256Digest,
+    },
+}
+
+impl Document {
+    /// Its size; of one that is to be fetched nothing is known yet.
+    pub(super) fn bytes(&self) -> u64 {
+        match self {
+            Self::Inline(bytes) => bytes.len() as u64,
+            Self::Transfer { layout, .. } => layout.bytes(),
+            Self::Stored { bytes, .. } => *bytes,
+            Self::Url { .. } => 0,
+        }
+    }
 }
 
 /// Everything about a request that does not depend on the printer.
 pub(super) fn check(request: &JobCreate, max_bytes: u64) -> Result<Document, Problem> {
+    check_fields(request)?;
+    document(&request.content, max_bytes)
+}
+
+/// Everything about a request that depends neither on the printer nor on the document.
+pub(super) fn check_fields(request: &JobCreate) -> Result<(), Problem> {
     let wrong = |pointer: &str, detail: String| Err(ProblemKind::InvalidParams.because(detail).at(pointer));
     let long = |text: &str| text.chars().count() > MAX_NAME_CHARS;
     if long(&request.title) {
@@ -33,9 +64,7 @@ pub(super) fn check(request: &JobCreate, max_bytes: u64) -> Result<Document, Pro
     if !(1..=MAX_QTY).contains(&request.qty) {
         return wrong("/qty", format!("qty must be 1 to {MAX_QTY}"));
     }
-    if !(1..=100).contains(&request.priority) {
-        return wrong("/priority", "the priority must be 1 to 100".into());
-    }
+    check_priority(request.priority)?;
     if request.tags.len() > MAX_TAGS || request.tags.iter().any(|tag| long(tag)) {
         return wrong("/tags", format!("at most {MAX_TAGS} tags of at most {MAX_NAME_CHARS} characters"));
     }
@@ -50,14 +79,23 @@ pub(super) fn check(request: &JobCreate, max_bytes: u64) -> Result<Document, Pro
     if request.expires_in_s.is_some_and(|seconds| !(1..=longest).contains(&seconds)) {
         return wrong("/expires_in_s", format!("a job expires after 1 to {longest} seconds"));
     }
-    document(&request.content, max_bytes)
+    Ok(())
+}
+
+pub(super) fn check_priority(priority: u8) -> Result<(), Problem> {
+    if (1..=100).contains(&priority) {
+        return Ok(());
+    }
+    Err(ProblemKind::InvalidParams.because("the priority must be 1 to 100").at("/priority"))
+}
+
+/// A document of this size is not taken.
+pub(super) fn too_large(bytes: u64, limit: u64) -> Problem {
+    let detail = format!("the document has {bytes} bytes or more, at most {limit} are taken here");
+    ProblemKind::TooLarge.because(detail).at("/content")
 }
 
 fn document(content: &Content, max_bytes: u64) -> Result<Document, Problem> {
-    let too_large = |bytes: u64, limit: u64| {
-        let detail = format!("the document has {bytes} bytes, at most {limit} are taken here");
-        Err(ProblemKind::TooLarge.because(detail).at("/content"))
-    };
     match content {
         Content::Inline(text) => {
             let bytes = STANDARD.decode(text).map_err(|error| {
@@ -65,11 +103,11 @@ fn document(content: &Content, max_bytes: u64) -> Result<Document, Problem> {
             })?;
             let limit = INLINE_DOCUMENT_BYTES.min(max_bytes);
             if bytes.len() as u64 > limit {
-                return too_large(bytes.len() as u64, limit);
+                return Err(too_large(bytes.len() as u64, limit));
             }
             Ok(Document::Inline(bytes.into()))
         }
-        Content::Transfer { bytes, .. } if *bytes > max_bytes => too_large(*bytes, max_bytes),
+        Content::Transfer { bytes, .. } if *bytes > max_bytes => Err(too_large(*bytes, max_bytes)),
         Content::Transfer { bytes, sha256, packet_bytes } => {
             let layout =
                 Layout::new(*bytes, packet_bytes.unwrap_or(DEFAULT_PACKET_BYTES)).map_err(|error| {
@@ -102,6 +140,11 @@ pub(super) fn delivery(request: &JobCreate, printer: &PrinterInfo) -> (Delivery,
         (Delivery::Stream, Backend::Directory) => {
             (Delivery::Spool, vec!["a directory takes whole files only: delivered as spool".to_owned()])
         }
+        (Delivery::Stream, Backend::Ipp) if !printer.streams => {
+            let why =
+                "this printer is reached by a queue that takes whole documents only: delivered as spool";
+            (Delivery::Spool, vec![why.to_owned()])
+        }
         (asked, _) => (asked, Vec::new()),
     }
 }
@@ -112,12 +155,20 @@ pub(super) fn expires_ms(request: &JobCreate, now_ms: u64) -> u64 {
 }
 
 /// What makes two requests the same one: everything asked for, and the document's digest (or, before it has come, its size).
-pub(super) fn fingerprint(request: &JobCreate, document: &Document) -> Result<Sha256Digest, Problem> {
-    let content = match document {
+pub(super) fn fingerprint(
+    request: &JobCreate,
+    document: &Document,
+    reprint_of: Option<JobId>,
+) -> Result<Sha256Digest, Problem> {
+    let mut content = match document {
         Document::Inline(bytes) => Sha256Digest::of(bytes).to_string(),
         Document::Transfer { layout, sha256 } => format!("{} {sha256:?}", layout.bytes()),
         Document::Url { url, sha256 } => format!("{url} {sha256:?}"),
+        Document::Stored { sha256, .. } => sha256.to_string(),
     };
+    if let Some(job) = reprint_of {
+        content.push_str(&format!(" again {job}"));
+    }
     let bare = JobCreate { content: Content::Inline(content), ..request.clone() };
     let text = serde_json::to_vec(&bare).map_err(|error| ProblemKind::Internal.because(error.to_string()))?;
     Ok(Sha256Digest::of(&text))
@@ -162,7 +213,7 @@ mod tests {
     fn the_same_request_has_the_same_fingerprint_and_others_have_not() {
         let print = |change| {
             let request = request(&change);
-            fingerprint(&request, &check(&request, 1 << 20).unwrap()).unwrap()
+            fingerprint(&request, &check(&request, 1 << 20).unwrap(), None).unwrap()
         };
         assert_eq!(print(json!({})), print(json!({})));
         assert_ne!(print(json!({})), print(json!({ "content": { "inline": "YWJk" } })));

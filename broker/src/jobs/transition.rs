@@ -134,6 +134,24 @@ pub(super) fn advance(row: &JobRow, events: &[Event], note: &Note, now_ms: u64) 
     Moved::To(Box::new(next), events)
 }
 
+/// Another place in the queue; possible until the job has left it.
+pub(super) fn prioritize(row: &JobRow, priority: u8, now_ms: u64) -> Moved {
+    let job = &row.job;
+    let waits = matches!(job.state, State::Incoming | State::Pending | State::Held) && !job.may_print;
+    match () {
+        () if job.state.is_terminal() => Moved::Ignored(Ignored::Ended),
+        () if !waits => Moved::Ignored(Ignored::NotNow),
+        () if job.priority == priority => Moved::Ignored(Ignored::Already),
+        () => {
+            let mut next = row.clone();
+            next.job.priority = priority;
+            let data = Map::from_iter([("priority".to_owned(), json!(priority))]);
+            let event = event(&next, "job.priority", data, now_ms);
+            Moved::To(Box::new(next), vec![event])
+        }
+    }
+}
+
 /// The event that tells what changed; none where only the permit was given.
 fn log(before: &JobRow, after: &JobRow, note: &Note, at_ms: u64) -> Option<NewEvent> {
     let job = &after.job;

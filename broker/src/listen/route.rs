@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use http::header::HOST;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use inkwire_protocol::app::{Problem, ProblemKind};
 use inkwire_protocol::message::{
@@ -16,11 +16,14 @@ use inkwire_transport::{Meter, SocketConfig};
 use tower::ServiceExt as _;
 
 use super::{From, Kind, Port, agent_door, forwarded, upgrade};
-use crate::api::{Door, problem_response, rest, rpc};
+use crate::api::{Asks, Door, problem_response, rest, rpc};
 use crate::auth::origin;
 use crate::config::ProxyHeader;
 use crate::limits::REQUEST_WITHIN;
 use crate::sessions::Guard;
+
+/// Where documents are submitted by HTTP.
+const SUBMIT_PATH: &str = "/v1/jobs";
 
 /// Answers a request; never fails, for every error is an answer.
 pub(super) async fn route(
@@ -120,9 +123,16 @@ async fn app(
     guard: Guard,
 ) -> Result<Response<Body>, Problem> {
     let (response, pending) = upgrade::agree(&mut request, APP_SUBPROTOCOL, meter)?;
-    // A key that is not valid is refused before the upgrade; none at all may still come as the first message.
-    let caller = port.api.caller_of(request.headers()).await;
-    let caller = caller.map_err(|problem| port.api.turned_away("upgrade", problem))?;
+    // A page may open a WebSocket anywhere, and its browser sends the cookie along: so an origin is always looked at. A key that
+    // is not valid is refused before the upgrade; none at all may still come as the first message.
+    let asks = Asks { headers: request.headers(), kind: door.kind, changes: true };
+    let caller = async {
+        port.api.must_be_our_page(&asks, false)?;
+        let Some(caller) = port.api.caller_of(&asks).await? else { return Ok(None) };
+        let place = port.api.auth.enter(&caller).await?;
+        Ok(Some((caller, place)))
+    };
+    let caller = caller.await.map_err(|problem| port.api.turned_away("upgrade", problem))?;
     let (api, closing) = (port.api.clone(), port.closing.clone());
     port.tracker.spawn(async move {
         if let Some(socket) = pending.any_socket(SocketConfig::APP).await {
@@ -135,7 +145,12 @@ async fn app(
 
 async fn rest(port: &Port, mut request: Request<Incoming>, door: Door) -> Result<Response<Body>, Problem> {
     request.extensions_mut().insert(door);
+    // A document may take its time; its handler sees to it that it keeps coming.
+    let submits = request.method() == Method::POST && request.uri().path() == SUBMIT_PATH;
     let answering = port.router.clone().oneshot(request.map(Body::new));
+    if submits {
+        return answering.await.map(rest::dressed).map_err(|never| match never {});
+    }
     match tokio::time::timeout(REQUEST_WITHIN, answering).await {
         Ok(Ok(response)) => Ok(rest::dressed(response)),
         Ok(Err(never)) => match never {},

@@ -276,6 +276,7 @@ where
         restored_jobs: new.started.restored_jobs,
         store_epoch: new.started.store_epoch,
         observed: new.handle.observed,
+        absent_ms: new.started.absent_ms,
         printers: hello.printers,
     };
     let event =

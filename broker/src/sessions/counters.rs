@@ -19,6 +19,12 @@ pub(crate) struct Counters {
     pub(crate) handshakes_failed: AtomicU64,
     /// Connections refused because their address had too many.
     pub(crate) addresses_full: AtomicU64,
+    /// Facts that contradict what is known of their job.
+    facts_contradictory: AtomicU64,
+    /// Facts of jobs that the store does not know.
+    facts_unknown: AtomicU64,
+    /// Agents that claimed more acknowledged facts than they have a receipt for.
+    claims_unproven: AtomicU64,
     /// Sessions that agents began.
     pub(crate) sessions_begun: AtomicU64,
     /// Sessions that began at another endpoint than the one before.
@@ -27,12 +33,6 @@ pub(crate) struct Counters {
     pub(crate) delivery: Leg,
     /// WebSockets of apps that are open.
     pub(crate) apps: AtomicU64,
-    /// Facts that contradict what is known of their job.
-    facts_contradictory: AtomicU64,
-    /// Facts of jobs that the store does not know.
-    facts_unknown: AtomicU64,
-    /// Agents that claimed more acknowledged facts than they have a receipt for.
-    claims_unproven: AtomicU64,
 }
 
 impl Default for Counters {
@@ -44,13 +44,13 @@ impl Default for Counters {
             dials_refused: AtomicU64::new(0),
             handshakes_failed: AtomicU64::new(0),
             addresses_full: AtomicU64::new(0),
+            facts_contradictory: AtomicU64::new(0),
+            facts_unknown: AtomicU64::new(0),
+            claims_unproven: AtomicU64::new(0),
             sessions_begun: AtomicU64::new(0),
             endpoint_changes: AtomicU64::new(0),
             delivery: Leg::default(),
             apps: AtomicU64::new(0),
-            facts_contradictory: AtomicU64::new(0),
-            facts_unknown: AtomicU64::new(0),
-            claims_unproven: AtomicU64::new(0),
         }
     }
 }

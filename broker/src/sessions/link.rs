@@ -88,6 +88,8 @@ pub(crate) struct Online {
     pub(crate) store_epoch: StoreEpoch,
     /// Where the broker sees the agent.
     pub(crate) observed: SocketAddr,
+    /// How long it had no session, where that is known.
+    pub(crate) absent_ms: Option<u64>,
     /// Its printers.
     pub(crate) printers: Vec<PrinterInfo>,
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
-use inkwire_protocol::app::{AccountLimits, Delivery, Role, WebhookDisabled};
+use inkwire_protocol::app::{AccountLimits, Delivery, PrinterUpdate, Role, WebhookDisabled};
 use inkwire_protocol::ids::{
     AccountId, AckReceipt, AgentId, Attempt, DocumentId, EnrolmentId, Epoch, EventOffset, FactSeq,
     InstanceId, JobId, KeyId, LoginId, PrinterId, Sha256Digest, SpoolId, StoreEpoch, UserId, WebhookId,
@@ -74,6 +74,12 @@ pub(crate) enum Change {
     /// Retention -> `Swept`: documents of jobs that ended before `documents_before_ms`, then rows of jobs and events before
     /// `jobs_before_ms`, at most `limit` of each. Uncertain jobs are not touched.
     Sweep { documents_before_ms: u64, jobs_before_ms: u64, now_ms: u64, limit: u32 },
+
+    // Jobs, printers, agents.
+    /// Gives an agent another name -> `Agent`.
+    RenameAgent { account: AccountId, agent: AgentId, name: String, at_ms: u64 },
+    /// Changes what an account has set for a printer; nothing is logged where nothing changes.
+    UpdatePrinter { account: AccountId, update: Box<PrinterUpdate>, at_ms: u64 },
 
     // People, limits, audit.
     /// A person is changed -> `User`; [`CommitError::Refused`] where nobody would be left who may administer the account. What the
@@ -220,6 +226,8 @@ pub(crate) struct Started {
     pub(crate) spool_lost: bool,
     /// Its ledger must be repeated before anything new is dispatched.
     pub(crate) reconciling: bool,
+    /// How long the agent had no session; none where nobody knows (its first one, or the broker did not live to see the end).
+    pub(crate) absent_ms: Option<u64>,
     /// This very `hello` has shown that the store was restored: no live session of the old incarnation may go on.
     pub(crate) store_restored: bool,
     /// It claims more acknowledged facts than the store has taken in, without a receipt: that is not believed.
@@ -256,6 +264,8 @@ pub(crate) enum NewDocument {
     Inline(Bytes),
     /// Still to come.
     Upload,
+    /// In its file, synced under its final name.
+    File,
 }
 
 /// What makes a repeated request the same one.

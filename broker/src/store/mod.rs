@@ -22,7 +22,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use inkwire_protocol::app::{
-    AccountLimits, AuditEntry, AuditList, Delivery, EndpointChange, Enrolment, Event, JobList,
+    AccountLimits, AuditEntry, AuditList, Delivery, EndpointChange, Enrolment, Event, JobList, Session,
 };
 use inkwire_protocol::ids::{
     AccountId, AgentId, DeliveryId, DocumentId, EventOffset, JobId, KeyId, LoginId, PrinterId, Sha256Digest,
@@ -35,8 +35,8 @@ pub(crate) use change::{
 };
 pub(crate) use meters::{Census, Depth, Meters};
 pub(crate) use rows::{
-    AccountRow, AgentRow, DocumentContent, EventBounds, FetchRow, JobRow, KeyRow, LoginRow, PasswordHash,
-    PrinterRow, UsageRow, UserRow, WebhookRow,
+    AccountRow, AgentRow, DocumentContent, EventBounds, FetchRow, JobCounts, JobPage, JobRow, KeyRow,
+    LoginRow, PasswordHash, PrinterRow, UsageRow, UserRow, Waiting, WebhookRow,
 };
 pub(crate) use sqlite::{OpenError, SqliteStore};
 
@@ -133,8 +133,11 @@ pub(crate) trait Store: std::fmt::Debug + Send + Sync + 'static {
 
     /// One job.
     async fn job(&self, account: AccountId, job: JobId) -> Result<Option<JobRow>, ReadError>;
-    /// A page of jobs, newest first; `limit` of the filter must be set by the caller.
-    async fn jobs(&self, account: AccountId, filter: &JobList) -> Result<Vec<JobRow>, ReadError>;
+    /// A page of jobs; `limit` of the filter must be set by the caller. However many jobs there are, it costs what it gives and a
+    /// bounded number of jobs that a filter hides.
+    async fn jobs(&self, account: AccountId, filter: &JobList) -> Result<JobPage, ReadError>;
+    /// The jobs of these numbers, where they (still) are.
+    async fn jobs_numbered(&self, account: AccountId, numbers: Vec<u64>) -> Result<Vec<JobRow>, ReadError>;
     /// The events of one job, oldest first.
     async fn job_events(&self, account: AccountId, job: JobId) -> Result<Vec<Event>, ReadError>;
     /// At most `limit` events after `offset`, oldest first, without gaps.
@@ -171,6 +174,32 @@ pub(crate) trait Store: std::fmt::Debug + Send + Sync + 'static {
     async fn undecided(&self, limit: u32) -> Result<Vec<JobRow>, ReadError>;
     /// Unended jobs of agents that were revoked (dispatch, at start).
     async fn orphaned_jobs(&self) -> Result<Vec<JobRow>, ReadError>;
+    /// The pending jobs of a printer that were accepted before this time (dispatch, when its agent is back).
+    async fn waiting(&self, printer: PrinterId, before_ms: u64) -> Result<Vec<Waiting>, ReadError>;
+    /// Jobs whose document is still on its way and that were created before this time (retention).
+    async fn stale_uploads(&self, before_ms: u64, limit: u32) -> Result<Vec<JobRow>, ReadError>;
+    /// At most `limit` sessions of an agent with a smaller epoch than `before`, newest first.
+    async fn sessions(
+        &self,
+        account: AccountId,
+        agent: AgentId,
+        before: Option<u64>,
+        limit: u32,
+    ) -> Result<Vec<Session>, ReadError>;
+    /// Agents without a session: (agent, gone since, the longest it was away between its last sessions). This process began at
+    /// `started_ms`: sessions from before are over.
+    async fn absences(
+        &self,
+        account: AccountId,
+        started_ms: u64,
+    ) -> Result<Vec<(AgentId, u64, Option<u64>)>, ReadError>;
+    /// What happened to an account's jobs since this hour (Unix milliseconds / 3,600,000), and what waits for a human.
+    async fn job_counts(
+        &self,
+        account: AccountId,
+        from_hour: u64,
+        printers: u32,
+    ) -> Result<JobCounts, ReadError>;
     /// Documents that have a file, for the sweep at start: (account, document).
     async fn document_files(&self) -> Result<Vec<(AccountId, DocumentId)>, ReadError>;
 

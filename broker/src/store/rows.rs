@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use bytes::Bytes;
-use inkwire_protocol::app::{Job, Role, Scope, WebhookDisabled};
+use inkwire_protocol::app::{Counts, Job, PrinterSettings, PrinterStats, Role, Scope, WebhookDisabled};
 use inkwire_protocol::ids::{
     AccountId, AgentId, Attempt, DocumentId, Epoch, EventOffset, FactSeq, JobId, KeyId, LoginId, PrinterId,
     Sha256Digest, SpoolId, StoreEpoch, UserId, WebhookId,
@@ -85,6 +85,8 @@ pub(crate) struct KeyRow {
     pub(crate) revoked_ms: Option<u64>,
     /// To the hour.
     pub(crate) last_used_ms: Option<u64>,
+    /// Whose own it is: worth nothing without the person. None where it belongs to the account.
+    pub(crate) user: Option<UserId>,
 }
 
 /// An agent.
@@ -118,6 +120,8 @@ pub(crate) struct AgentRow {
     pub(crate) revoked_ms: Option<u64>,
     pub(crate) observed_endpoint: Option<SocketAddr>,
     pub(crate) local_endpoint: Option<SocketAddr>,
+    /// Its newest session has not been seen to end.
+    pub(crate) online: bool,
     /// When the last session began.
     pub(crate) connected_ms: Option<u64>,
     /// When the last session began or ended.
@@ -139,6 +143,8 @@ pub(crate) struct PrinterRow {
     pub(crate) present: bool,
     /// Jobs that have not ended.
     pub(crate) queued_jobs: u64,
+    /// What the account has set for it.
+    pub(crate) settings: PrinterSettings,
 }
 
 /// A job, with what only the broker needs to know of it.
@@ -179,6 +185,35 @@ pub(crate) enum DocumentContent {
     File,
     /// Not here (yet, or any more).
     Absent,
+}
+
+/// A page of jobs, newest first.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct JobPage {
+    pub(crate) rows: Vec<JobRow>,
+    /// `before` of the page of older jobs, where there may be one.
+    pub(crate) next: Option<u64>,
+    /// `after` of the page of newer jobs, where there may be one.
+    pub(crate) previous: Option<u64>,
+}
+
+/// A job that waits for a printer's agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Waiting {
+    pub(crate) number: u64,
+    pub(crate) accepted_ms: u64,
+}
+
+/// What happened to an account's jobs, counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct JobCounts {
+    /// By hour (Unix milliseconds / 3,600,000), rising; hours in which nothing happened are left out.
+    pub(crate) hours: Vec<(u64, Counts)>,
+    /// The printers with the most accepted jobs.
+    pub(crate) printers: Vec<PrinterStats>,
+    pub(crate) uncertain: u64,
+    pub(crate) held: u64,
+    pub(crate) stopped: u64,
 }
 
 /// The ends of an account's event log.

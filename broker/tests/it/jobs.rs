@@ -271,6 +271,51 @@ async fn an_upload_that_is_cut_goes_on_where_it_stopped() {
 }
 
 #[tokio::test]
+async fn an_upload_that_is_cut_at_any_packet_becomes_one_job_and_nothing_acked_is_sent_again() {
+    const PACKETS: usize = 12;
+    let lab = Lab::start().await;
+    let (mut app, _device, _link) = app_with_agent(&lab).await;
+    let (first, second) = (lab.key("submit").await, lab.key("submit").await);
+    let bytes = document(PACKETS);
+    let sha256 = Sha256Digest::of(&bytes);
+    let content = json!({"transfer": {"bytes": bytes.len(), "packet_bytes": PACKET}});
+    for cut in 0..=PACKETS {
+        let mut request = create(content.clone());
+        request["idempotency_key"] = json!(format!("cut-{cut}"));
+        request["hold"] = json!(true);
+        let mut before = App::connect(&lab, &first).await;
+        let created = before.call("jobs.create", request.clone()).await.unwrap();
+        let job = created["job"]["id"].clone();
+        if cut > 0 {
+            upload(&mut before, &created["upload"], &bytes, 0, cut).await;
+        }
+        drop(before);
+        // Another connection by another key of the account; by the job, or by asking for the same again.
+        let mut after = App::connect(&lab, &second).await;
+        let resumed = if cut % 2 == 0 {
+            after.call("jobs.resume_upload", json!({"job": job})).await.unwrap()
+        } else {
+            after.call("jobs.create", request.clone()).await.unwrap()["upload"].clone()
+        };
+        assert_eq!(resumed["next_seq"], cut, "what was acked is not asked for again");
+        if cut < PACKETS {
+            upload(&mut after, &resumed, &bytes, cut, PACKETS).await;
+        }
+        let params = json!({"transfer": resumed["transfer"], "bytes": bytes.len(), "sha256": sha256});
+        let accepted = after.call("jobs.finish_upload", params).await.unwrap();
+        assert_eq!((&accepted["id"], &accepted["state"]), (&job, &json!("held")));
+        // The answer was lost, and everything is asked for once more.
+        let again = after.call("jobs.create", request).await.unwrap();
+        assert_eq!((&again["duplicate"], &again["job"]["id"]), (&json!(true), &job));
+        assert!(again.get("upload").is_none());
+        let list = app.call("jobs.list", json!({"idempotency_key": format!("cut-{cut}")})).await.unwrap();
+        assert_eq!(list["jobs"].as_array().unwrap().len(), 1);
+    }
+    let all = app.call("jobs.list", json!({"limit": 500})).await.unwrap();
+    assert_eq!(all["jobs"].as_array().unwrap().len(), PACKETS + 1);
+}
+
+#[tokio::test]
 async fn a_repeated_create_takes_the_upload_over_from_a_dead_connection() {
     let lab = Lab::start().await;
     let (mut app, _device, _link) = app_with_agent(&lab).await;
@@ -336,7 +381,15 @@ async fn jobs_of_others_answer_like_none() {
     let made = lab.admin("key.create", json!({"account": "other", "name": "k", "scope": "admin"})).await;
     let mut other = App::connect(&lab, made["key"].as_str().unwrap()).await;
     let unknown = "01890a5d-ac96-774b-bcce-b302099a8057";
-    for method in ["jobs.get", "jobs.cancel", "jobs.hold", "jobs.release", "jobs.resume_upload"] {
+    for method in [
+        "jobs.get",
+        "jobs.cancel",
+        "jobs.hold",
+        "jobs.release",
+        "jobs.resume_upload",
+        "jobs.reprint",
+        "documents.get",
+    ] {
         let foreign = other.call(method, json!({"job": job})).await.unwrap_err();
         let nobody = other.call(method, json!({"job": unknown})).await.unwrap_err();
         assert_eq!(foreign.to_string().replace(&job.to_string(), unknown), nobody.to_string(), "{method}");

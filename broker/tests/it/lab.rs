@@ -86,6 +86,10 @@ impl Lab {
         self.broker.metrics()
     }
 
+    pub(crate) fn console(&self) -> Option<SocketAddr> {
+        self.broker.console()
+    }
+
     pub(crate) fn admin_socket(&self) -> &Path {
         self.broker.admin_socket()
     }
@@ -150,28 +154,47 @@ impl Lab {
         .await
     }
 
-    /// A connection for requests of the test's own making.
+    /// A TLS connection.
+    pub(crate) async fn tls(&self) -> tokio_rustls::client::TlsStream<tokio::net::TcpStream> {
+        let tcp = tokio::net::TcpStream::connect(self.address).await.unwrap();
+        let name = rustls_pki_types::ServerName::try_from("127.0.0.1").unwrap();
+        tokio_rustls::TlsConnector::from(self.tls.clone()).connect(name, tcp).await.unwrap()
+    }
+
+    /// A connection for requests with any body.
     pub(crate) async fn http<B>(&self) -> hyper::client::conn::http1::SendRequest<B>
     where
         B: hyper::body::Body + Send + 'static,
         B::Data: Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let tcp = tokio::net::TcpStream::connect(self.address).await.unwrap();
-        let name = rustls_pki_types::ServerName::try_from("127.0.0.1").unwrap();
-        let tls = tokio_rustls::TlsConnector::from(self.tls.clone()).connect(name, tcp).await.unwrap();
-        let (sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(tls)).await.unwrap();
+        let io = TokioIo::new(self.tls().await);
+        let (sender, connection) = hyper::client::conn::http1::handshake(io).await.unwrap();
         tokio::spawn(connection);
         sender
     }
 
     /// Makes a REST request.
     pub(crate) async fn rest(&self, method: Method, path: &str, key: Option<&str>, body: Value) -> Answer {
+        let bearer = key.map(|key| format!("Bearer {key}"));
+        let headers: Vec<(&str, &str)> =
+            bearer.iter().map(|bearer| ("authorization", bearer.as_str())).collect();
+        self.ask(method, path, &headers, body).await
+    }
+
+    /// The same with any headers.
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Value,
+    ) -> Answer {
         let mut sender = self.http().await;
         let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
         let mut request = Request::builder().method(method).uri(path).header("host", self.url.authority());
-        if let Some(key) = key {
-            request = request.header("authorization", format!("Bearer {key}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         let response = sender.send_request(request.body(Full::new(body)).unwrap()).await.unwrap();
         let (head, body) = response.into_parts();

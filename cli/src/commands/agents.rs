@@ -2,26 +2,30 @@
 
 use std::time::SystemTime;
 
-use inkwire_client::protocol::app::Agent;
-use inkwire_client::protocol::ids::AgentId;
+use inkwire_client::protocol::app::{Agent, SessionList, Sessions};
 
+use super::find;
 use crate::connection::Connection;
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Table, clean};
 use crate::words;
 
-/// List the agents, or show one with the history of its endpoints
+/// List the agents, or show one with the history of its endpoints and sessions, or act on it
 ///
 /// The endpoint is the public address and port at which the broker sees the agent: what NAT made of it. The epoch
 /// counts its sessions.
 ///
 ///   inkwire agents
 ///   inkwire agents 018f7d2e-5b7a-7000-8000-3f1a5b2c4d6e
+///   inkwire agents till-3 --sessions
+///   inkwire agents till-3 --rename "till 3, first floor"
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
-    /// Only this agent, with its history
-    agent: Option<AgentId>,
+    /// Only this agent, by id or name, with its history
+    agent: Option<String>,
+    #[command(flatten)]
+    action: Action,
     #[command(flatten)]
     connection: Connection,
     /// One JSON object instead of a table
@@ -29,10 +33,45 @@ pub(crate) struct Args {
     json: bool,
 }
 
+#[derive(Debug, clap::Args)]
+#[group(multiple = false, requires = "agent")]
+struct Action {
+    /// Show its sessions, the newest 50
+    #[arg(long)]
+    sessions: bool,
+    /// Give it another name
+    #[arg(long, value_name = "NAME")]
+    rename: Option<String>,
+    /// Shut it out for good: its jobs end, or become uncertain where it may have printed them
+    #[arg(long)]
+    revoke: bool,
+    /// End its quarantine, after two PCs used its identity
+    #[arg(long)]
+    release: bool,
+}
+
 pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     let client = args.connection.open().await?;
     match args.agent {
-        Some(id) => {
+        Some(name) => {
+            let id = find::agent(&client, &name).await?;
+            let Action { sessions, rename, revoke, release } = args.action;
+            if sessions {
+                let page = client.sessions(&SessionList { agent: id, before: None, limit: None }).await?;
+                if args.json {
+                    output::json(&page)?
+                } else {
+                    show_sessions(&page)?
+                }
+                return Ok(Exit::Done);
+            }
+            if let Some(name) = rename {
+                client.rename_agent(id, name).await?;
+            } else if revoke {
+                client.revoke_agent(id).await?;
+            } else if release {
+                client.release_agent(id).await?;
+            }
             let agent = client.agent(id).await?;
             if args.json { output::json(&agent)? } else { show(&agent)? }
         }
@@ -89,6 +128,27 @@ fn show(agent: &Agent) -> Result<(), Failure> {
         table.row([words::ago(change.at_ms, now), change.epoch.to_string(), from, change.to.to_string()]);
     }
     table.print("it has not been seen yet")
+}
+
+fn show_sessions(page: &Sessions) -> Result<(), Failure> {
+    let now = SystemTime::now();
+    let mut table = Table::new(&["EPOCH", "BEGAN", "ENDED", "WHY", "ENDPOINT", "VERSION"]);
+    for session in &page.sessions {
+        let ended = match session.ended_ms {
+            Some(at) => words::ago(at, now),
+            None if session.live => "live".to_owned(),
+            None => "not seen".to_owned(),
+        };
+        table.row([
+            session.epoch.to_string(),
+            words::ago(session.began_ms, now),
+            ended,
+            session.end.clone().unwrap_or_else(none),
+            session.observed_endpoint.to_string(),
+            session.version.clone(),
+        ]);
+    }
+    table.print("it has not had a session yet")
 }
 
 fn none() -> String {

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use clap::ValueEnum;
 use inkwire_client::Client;
-use inkwire_client::protocol::app::{JobDetail, JobList};
+use inkwire_client::protocol::app::{JobDetail, JobList, JobReprint};
 use inkwire_client::protocol::ids::{IdError, JobId};
 use inkwire_client::protocol::job::Decision;
 
@@ -22,6 +22,8 @@ use crate::words;
 ///   inkwire job 018f7d2e-5b7a-7000-8000-3f1a5b2c4d6e
 ///   inkwire job 018f7d2e-5b7a-7000-8000-3f1a5b2c4d6e --cancel
 ///   inkwire job 018f7d2e-5b7a-7000-8000-3f1a5b2c4d6e --decide printed
+///   inkwire job 17 --priority 90
+///   inkwire job 17 --reprint
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 #[group(skip)]
@@ -55,6 +57,12 @@ struct Action {
     /// Say what became of an uncertain job: it came out, print it again, or leave it
     #[arg(long, value_enum)]
     decide: Option<Word>,
+    /// Give it another place in the queue: 1 (lowest) to 100
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100))]
+    priority: Option<u8>,
+    /// Print its document again, as a new job, for as long as the broker keeps it
+    #[arg(long)]
+    reprint: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -66,7 +74,7 @@ enum Word {
 
 /// A job as a person names it.
 #[derive(Debug, Clone, Copy)]
-enum Named {
+pub(crate) enum Named {
     Id(JobId),
     Number(u64),
 }
@@ -79,7 +87,7 @@ impl FromStr for Named {
 }
 
 impl Named {
-    async fn find(self, client: &Client) -> Result<JobId, Failure> {
+    pub(crate) async fn find(self, client: &Client) -> Result<JobId, Failure> {
         let number = match self {
             Self::Id(id) => return Ok(id),
             Self::Number(number) => number,
@@ -95,8 +103,8 @@ impl Named {
 
 pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     let client = args.connection.open().await?;
-    let id = args.job.find(&client).await?;
-    let Action { cancel, hold, release, decide } = args.action;
+    let mut id = args.job.find(&client).await?;
+    let Action { cancel, hold, release, decide, priority, reprint } = args.action;
     if cancel {
         client.cancel(id).await?;
     } else if hold {
@@ -110,6 +118,12 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
             Word::Drop => Decision::Drop,
         };
         client.decide(id, decision).await?;
+    } else if let Some(priority) = priority {
+        client.set_priority(id, priority).await?;
+    } else if reprint {
+        let wish = JobReprint { job: id, printer: None, qty: None, hold: false, idempotency_key: None };
+        // From here on the new job is the one that is followed and shown.
+        id = client.reprint(wish).await?.id;
     }
     let mut exit = Exit::Done;
     if args.watch {
@@ -140,12 +154,19 @@ fn show(detail: &JobDetail) -> Result<(), Failure> {
         ("sha256", job.sha256.map_or_else(|| "-".to_owned(), |digest| digest.to_string())),
         ("printer", format!("{}, number {} of agent {}", job.printer, job.printer_number, job.agent)),
         ("state", words::standing(job)),
+        ("priority", job.priority.to_string()),
         ("asked", asked.unwrap_or_else(|| "-".to_owned())),
         ("attempt", job.attempt.to_string()),
         ("received", format!("{} by the agent", words::bytes(job.received_bytes))),
         ("delivered", format!("{} to the printer", words::bytes(job.delivered_bytes))),
     ] {
         output::line(&format!("{name:10} {value}"))?;
+    }
+    if let Some(earlier) = job.reprint_of {
+        output::line(&format!("{:10} {earlier}", "again of"))?;
+    }
+    for warning in &job.warnings {
+        output::line(&format!("{:10} {}", "note", clean(warning)))?;
     }
     output::line("")?;
     let mut table = Table::new(&["WHEN", "WHAT", "MORE"]);

@@ -144,7 +144,7 @@ fn request(args: &Args, head: &[u8]) -> Result<JobCreate, Failure> {
 }
 
 /// `name=value` pairs: a value that is JSON (a number, a list) is taken as such, anything else is text.
-fn options(pairs: &[String]) -> Result<JobOptions, Failure> {
+pub(crate) fn options(pairs: &[String]) -> Result<JobOptions, Failure> {
     let mut object = serde_json::Map::new();
     for pair in pairs {
         let (name, value) = pair.split_once('=').ok_or_else(|| {

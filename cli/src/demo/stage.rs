@@ -40,6 +40,18 @@ pub(super) struct Ready {
     pub(super) url: String,
     pub(super) pin: String,
     pub(super) admin_socket: PathBuf,
+    /// The console on plain HTTP for this machine.
+    pub(super) console: Option<String>,
+    /// The owner's one-time sign-in link.
+    pub(super) sign_in: Option<String>,
+}
+
+impl Ready {
+    /// The sign-in link for this machine's own browsers: no certificate stands in their way.
+    pub(super) fn console_link(&self) -> Option<String> {
+        let (_, path) = self.sign_in.as_deref()?.split_once("/sign-in")?;
+        Some(format!("{}sign-in{path}", self.console.as_deref()?))
+    }
 }
 
 /// The router's process with its orders and notes.
@@ -132,7 +144,12 @@ fn this_program() -> Result<Command, Failure> {
 pub(super) async fn start_broker(dir: &Path, sent: Arc<Mutex<Sent>>) -> Result<(Process, Ready), Failure> {
     let ready_file = dir.join("ready.json");
     let mut command = this_program()?;
-    command.arg("broker").arg("--data").arg(dir.join("broker")).args(["--listen", "127.0.0.1:0"]);
+    command.arg("broker").arg("--data").arg(dir.join("broker")).args([
+        "--listen",
+        "127.0.0.1:0",
+        "--console-listen",
+        "127.0.0.1:0",
+    ]);
     command.arg("--ready-file").arg(&ready_file);
     command.args(["--log-json", "--log", "info,inkwire_broker::sessions=trace"]);
     let count = move |line: &str| {

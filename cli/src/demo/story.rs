@@ -55,9 +55,13 @@ pub(super) fn invite(ready: &Ready, key: &str, printed: &Path) -> Result<(), Fai
         format!("  inkwire print FILE --printer {} --watch", super::PRINTER),
         "  inkwire agents".to_owned(),
         format!("The app API is at wss://{}/v1/app, pages come out in {}.", ready.listen, printed.display()),
-        "End with Ctrl-C.".to_owned(),
     ] {
         output::note(&line);
     }
+    if let Some(link) = ready.console_link() {
+        output::note("The console, signed in by a link that works once, for 15 minutes:");
+        output::note(&format!("  {link}"));
+    }
+    output::note("End with Ctrl-C.");
     Ok(())
 }

@@ -232,7 +232,7 @@ pub struct JobDetail {
     pub history: Vec<Event>,
 }
 
-/// A job named by its id: `jobs.get`, `jobs.cancel`, `jobs.hold`, `jobs.release`, `jobs.resume_upload`, `documents.get`.
+/// A job named by its id: `jobs.get`, `jobs.cancel`, `jobs.hold`, `jobs.release`, `jobs.resume_upload`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

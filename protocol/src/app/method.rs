@@ -44,7 +44,7 @@ pub const JOBS_DECIDE: &str = "jobs.decide";
 pub const JOBS_SET_PRIORITY: &str = "jobs.set_priority";
 /// [`super::JobReprint`] -> [`super::JobCreated`].
 pub const JOBS_REPRINT: &str = "jobs.reprint";
-/// [`super::JobRef`] -> [`super::Document`]; REST streams it.
+/// [`super::DocumentGet`] -> [`super::Document`]; REST streams it.
 pub const DOCUMENTS_GET: &str = "documents.get";
 /// Nothing -> [`super::Stats`].
 pub const STATS_SUMMARY: &str = "stats.summary";

@@ -115,6 +115,8 @@ problem_kinds! {
     Conflict = "conflict", 409, -32409, "not possible in this state";
     /// The idempotency key was used for something else.
     IdempotencyConflict = "idempotency-conflict", 409, -32410, "the idempotency key was used for another job";
+    /// The document came too slowly, or not at all for too long; nothing of it is kept.
+    TooSlow = "too-slow", 408, -32408, "the document came too slowly";
     /// The log does not reach back to the position that was asked for, or it is another store's.
     CannotResume = "cannot-resume", 410, -32420, "events cannot be resumed there";
     /// Larger than the limit.
@@ -125,6 +127,8 @@ problem_kinds! {
     DigestMismatch = "digest-mismatch", 422, -32422, "the document does not match its digest";
     /// Too many requests.
     Busy = "busy", 429, -32429, "too many requests";
+    /// The account has used up what it may; the detail says what.
+    QuotaExceeded = "quota-exceeded", 403, -32412, "the account has used up a quota";
     /// The broker is stopping; come back.
     Draining = "draining", 503, -32503, "the broker is restarting";
     /// The broker has no space for documents.

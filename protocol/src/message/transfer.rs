@@ -55,6 +55,10 @@ pub struct Open {
     /// When it expires, in the broker's time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_ms: Option<u64>,
+    /// Bytes that go to the device in a second at most; none: as fast as it takes them. Back-ends that give bytes one by one (`socket`,
+    /// `device`, `command`) keep to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pacing_bytes_s: Option<u64>,
 }
 
 const fn one() -> u32 {

@@ -302,6 +302,7 @@ export const en = {
     took: (time: string) => `${time} until the next`,
     atPacket: (packet: number) => `from packet ${packet}`,
     sentTwice: (count: number) => (count === 0 ? "no packet is sent twice" : plural(count, "packet is sent twice", "packets are sent twice")),
+    twice: (count: number) => (count === 0 ? "no packet was sent twice" : plural(count, "packet was sent twice", "packets were sent twice")),
     packets: (count: number) => plural(count, "packet", "packets"),
     newEndpoint: (endpoint: string) => `the agent is now at ${endpoint}`,
     decided: (what: string) => `decided: ${what}`,

@@ -290,6 +290,7 @@ export const ja: Catalogue = {
     took: (time) => `次まで ${time}`,
     atPacket: (packet) => `パケット ${packet} から`,
     sentTwice: (count) => (count === 0 ? "重複して送るパケットはありません" : `${count} パケットを再送`),
+    twice: (count) => (count === 0 ? "重複して送ったパケットなし" : `${count} パケットを重複送信`),
     packets: (count) => `${count} パケット`,
     newEndpoint: (endpoint) => `エージェントの現在の位置: ${endpoint}`,
     decided: (what) => `判断: ${what}`,

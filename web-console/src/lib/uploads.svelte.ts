@@ -95,10 +95,16 @@ class Uploads {
     });
   }
 
+  /** "Canceled" is said when the broker has said so. Until then, and where its answer is lost, the upload can be taken up again. */
   async cancel(item: Item): Promise<void> {
     const upload = this.#running.get(item.key);
-    if (upload) await upload.cancel();
-    else if (item.job) await session.client.call("jobs.cancel", { job: item.job });
+    try {
+      if (upload) await upload.cancel();
+      else if (item.job) await session.client.call("jobs.cancel", { job: item.job });
+    } catch (error) {
+      if (item.job) item.state = "needs-file";
+      throw error;
+    }
     item.state = "canceled";
     if (item.job) drop(item.job);
   }
@@ -151,12 +157,12 @@ class Uploads {
       item.durable = item.bytes;
       drop(job.id);
     } catch (error) {
-      if (item.state !== "canceled") {
-        const aborted = error instanceof DOMException && error.name === "AbortError";
-        item.state = aborted ? "canceled" : (error as Error).name === "WrongDocumentError" ? "needs-file" : "failed";
-        if (!aborted) item.error = (error as Error).name === "WrongDocumentError" ? "wrong-file" : words(error);
-      }
-      if (item.job && item.state !== "needs-file") drop(item.job);
+      const { name } = error as Error;
+      // Whoever canceled it says how that went.
+      if (name === "AbortError") return;
+      item.state = name === "WrongDocumentError" ? "needs-file" : "failed";
+      item.error = name === "WrongDocumentError" ? "wrong-file" : words(error);
+      if (item.job && item.state === "failed") drop(item.job);
     } finally {
       this.#running.delete(item.key);
     }

@@ -1,7 +1,7 @@
 /** Numbers and times as people read them, in the viewer's language and zone. Pure; the time now is an argument. */
 
 export function bytes(value: number, locale: string): string {
-  const units = ["byte", "kilobyte", "megabyte", "gigabyte", "terabyte"] as const;
+  const units = ["B", "kB", "MB", "GB", "TB"];
   let at = 0;
   let scaled = value;
   while (scaled >= 1000 && at < units.length - 1) {
@@ -9,7 +9,7 @@ export function bytes(value: number, locale: string): string {
     at += 1;
   }
   const digits = at === 0 || scaled >= 100 ? 0 : 1;
-  return number(scaled, locale, { style: "unit", unit: units[at] as string, unitDisplay: "short", maximumFractionDigits: digits });
+  return `${number(scaled, locale, { maximumFractionDigits: digits })}\u00a0${units[at]}`;
 }
 
 const formats = new Map<string, Intl.NumberFormat | Intl.DateTimeFormat | Intl.RelativeTimeFormat>();

@@ -6,6 +6,7 @@ use super::api;
 use super::lab;
 use super::tally::Tally;
 use super::tools;
+use crate::console;
 use crate::run::{Stream, Tool, cargo, found};
 use crate::supply;
 
@@ -49,6 +50,8 @@ pub(super) const STAGES: &[Stage] = &[
     Stage::new("deny", "bans, licences and sources of all dependencies", deny),
     Stage::new("tests", "unit, pair, attack and end-to-end tests", tests).needs_tools(),
     Stage::new("doc", "doc tests", doc),
+    Stage::new("console", "the web console: types, rules, and a browser against a real broker", console)
+        .needs_tools(),
     Stage::new("demo", "inkwire demo --once --json, its object checked", demo).needs_tools(),
     Stage::new("api", "the API against its OpenAPI document, docs/api.md and the metrics played", api::stage)
         .needs_tools(),
@@ -167,6 +170,20 @@ fn lab() -> Result<Tally> {
     // Both runs of a late scenario, busy and idle, were played again.
     let kept = first.passed + first.failed - 2 * late.len() as u64;
     Ok(Tally { passed: kept + second.passed, failed: second.failed, not_run: 0 })
+}
+
+/// Types and rules first, which need no browser; then the built console end to end.
+fn console() -> Result<Tally> {
+    console::install()?;
+    console::npm(&["run", "--silent", "check"]).run()?;
+    let vitest = |script: &str| {
+        let run = console::npm(&["run", "--silent", script]).env("NO_COLOR", "1").watch(Stream::Out)?;
+        Ok::<_, anyhow::Error>(Tally::of_vitest(&run.1).ended(run.0))
+    };
+    let rules = vitest("test")?;
+    console::build()?;
+    build_all()?;
+    Ok(Tally::PASSED.plus(rules).plus(vitest("e2e")?))
 }
 
 /// The demo's exit code says that everything held; its object must say the same.

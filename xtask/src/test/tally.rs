@@ -56,6 +56,23 @@ impl Tally {
         })
     }
 
+    /// Vitest's summary: `Tests  1 failed | 27 passed | 2 skipped (30)`. An error outside of all tests has failed too.
+    pub(crate) fn of_vitest(output: &str) -> Self {
+        let line = |name: &str| output.lines().filter_map(move |line| line.trim_start().strip_prefix(name));
+        let count = |counts: &str, word: &str| {
+            let parts = counts.split(['|', '(']).filter_map(|part| part.trim().split_once(' '));
+            parts
+                .filter(|(_, what)| *what == word)
+                .filter_map(|(number, _)| number.parse::<u64>().ok())
+                .sum::<u64>()
+        };
+        let tests = line("Tests ").fold(Self::default(), |sum, counts| {
+            sum.plus(Self { passed: count(counts, "passed"), failed: count(counts, "failed") })
+        });
+        let errors = line("Errors ").map(|counts| count(counts, "error") + count(counts, "errors")).sum();
+        tests.plus(Self { passed: 0, failed: errors })
+    }
+
     /// The natlab's JSON lines: each scenario is one check.
     pub(crate) fn of_json_lines(output: &str) -> Self {
         let lines = output.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
@@ -79,6 +96,14 @@ mod tests {
         let cargo = "test result: ok. 5 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out\n\
                      test result: FAILED. 1 passed; 2 failed; 0 ignored\n";
         assert_eq!(Tally::of_tests(cargo), Tally { passed: 6, failed: 2, not_run: 1 });
+    }
+
+    #[test]
+    fn summaries_of_vitest_are_read() {
+        let good = " Test Files  2 passed (2)\n      Tests  28 passed (28)\n";
+        assert_eq!(Tally::of_vitest(good), Tally { passed: 28, failed: 0 });
+        let bad = "      Tests  1 failed | 27 passed | 3 skipped (31)\n     Errors  1 error\n";
+        assert_eq!(Tally::of_vitest(bad), Tally { passed: 27, failed: 2 });
     }
 
     #[test]

@@ -29,6 +29,9 @@ const NEEDED: &[(&str, &str)] = &[
     ("python3", "python3-venv"),
     ("pdfinfo", "poppler-utils"),
     ("libfaketime.so.1", "libfaketime"),
+    ("chromium", "chromium"),
+    ("certutil", "libnss3-tools"),
+    ("NotoSansCJK-Regular.ttc", "fonts-noto-cjk"),
 ];
 
 fn missing() -> Vec<&'static str> {
@@ -39,13 +42,14 @@ fn missing() -> Vec<&'static str> {
     packages
 }
 
-/// Programs of CUPS and preloaded libraries stand in folders of their own.
+/// Programs of CUPS, preloaded libraries and fonts stand in folders of their own.
 fn there(name: &str) -> bool {
     let elsewhere = [
         "/usr/lib/cups/filter",
         "/usr/lib/cups/driver",
         "/usr/lib/x86_64-linux-gnu/faketime",
         "/usr/lib/aarch64-linux-gnu/faketime",
+        "/usr/share/fonts/opentype/noto",
     ];
     found(name) || elsewhere.iter().any(|folder| Path::new(folder).join(name).is_file())
 }

@@ -4,15 +4,15 @@ use std::time::{Duration, Instant};
 
 use inkwire_protocol::app::Content;
 use inkwire_protocol::app::{
-    FinishUpload, Job, JobCreate, JobCreated, JobDecide, JobDetail, JobList, JobRef, Jobs, Problem,
-    ProblemKind, Upload,
+    FinishUpload, Job, JobCreate, JobCreated, JobDecide, JobDetail, JobList, JobPriority, JobRef, JobReprint,
+    Jobs, Problem, ProblemKind, Upload,
 };
 use inkwire_protocol::ids::JobId;
+use inkwire_protocol::limits::MAX_NAME_CHARS;
 
-use super::not_found;
+use super::{not_found, page};
 use crate::api::table::Context;
 use crate::auth::internal;
-use crate::limits::{MAX_PAGE_JOBS, PAGE_JOBS};
 
 /// The last write of a connection that was taken over may take this long ...
 const TAKE_OVER_WITHIN: Duration = Duration::from_secs(2);
@@ -26,6 +26,14 @@ pub(in crate::api) async fn create(context: Context, params: JobCreate) -> Resul
     if matches!(params.content, Content::Transfer { .. }) {
         context.connection("a document of its own transfer")?.uploads.room()?;
     }
+    let bytes = match &params.content {
+        // Base64: four characters for three bytes.
+        Content::Inline(text) => text.len() as u64 / 4 * 3,
+        Content::Transfer { bytes, .. } => *bytes,
+        // Not known before it has come.
+        Content::Url { .. } => 0,
+    };
+    context.api.auth.admit_job(context.caller.account, bytes).await?;
     let created = context.api.jobs.create(context.caller.account, params).await?;
     let mut answer = created.answer;
     if !created.wants_document && !answer.duplicate {
@@ -95,16 +103,24 @@ pub(in crate::api) async fn get(context: Context, params: JobRef) -> Result<JobD
 }
 
 pub(in crate::api) async fn list(context: Context, params: JobList) -> Result<Jobs, Problem> {
-    let limit = params.limit.unwrap_or(PAGE_JOBS);
-    if limit == 0 || limit > MAX_PAGE_JOBS {
-        let detail = format!("limit is {limit}; it must be 1 to {MAX_PAGE_JOBS}");
-        return Err(ProblemKind::InvalidParams.because(detail).at("/limit"));
+    let limit = page(params.limit)?;
+    if params.before.is_some() && params.after.is_some() {
+        let detail = "`before` asks for older jobs, `after` for newer ones: leave one out";
+        return Err(ProblemKind::InvalidParams.because(detail).at("/after"));
+    }
+    for (text, pointer) in
+        [(&params.tag, "/tag"), (&params.search, "/search"), (&params.idempotency_key, "/idempotency_key")]
+    {
+        let length = text.as_ref().map_or(1, |text| text.chars().count());
+        if !(1..=MAX_NAME_CHARS).contains(&length) {
+            let detail = format!("has {length} characters; it must have 1 to {MAX_NAME_CHARS}");
+            return Err(ProblemKind::InvalidParams.because(detail).at(pointer));
+        }
     }
     let filter = JobList { limit: Some(limit), ..params };
-    let rows = context.api.store.jobs(context.caller.account, &filter).await.map_err(internal)?;
-    let jobs: Vec<Job> = rows.into_iter().map(|row| context.api.jobs.present(row)).collect();
-    let next = if jobs.len() == limit as usize { jobs.last().map(|job| job.number) } else { None };
-    Ok(Jobs { jobs, next, previous: None })
+    let page = context.api.store.jobs(context.caller.account, &filter).await.map_err(internal)?;
+    let jobs = page.rows.into_iter().map(|row| context.api.jobs.present(row)).collect();
+    Ok(Jobs { jobs, next: page.next, previous: page.previous })
 }
 
 pub(in crate::api) async fn cancel(context: Context, params: JobRef) -> Result<Job, Problem> {
@@ -121,4 +137,15 @@ pub(in crate::api) async fn release(context: Context, params: JobRef) -> Result<
 
 pub(in crate::api) async fn decide(context: Context, params: JobDecide) -> Result<Job, Problem> {
     context.api.jobs.decide(context.caller.account, params.job, params.decision).await
+}
+
+pub(in crate::api) async fn set_priority(context: Context, params: JobPriority) -> Result<Job, Problem> {
+    context.api.jobs.set_priority(context.caller.account, params.job, params.priority).await
+}
+
+pub(in crate::api) async fn reprint(context: Context, params: JobReprint) -> Result<JobCreated, Problem> {
+    if context.api.closing.is_cancelled() {
+        return Err(ProblemKind::Draining.because("the broker is restarting: ask again in some seconds"));
+    }
+    Ok(context.api.jobs.reprint(context.caller.account, params).await?.answer)
 }

@@ -26,6 +26,8 @@ const BRINGING: &[ProblemKind] = &[
     ProblemKind::IdempotencyConflict,
     ProblemKind::UnsupportedFormat,
     ProblemKind::DigestMismatch,
+    ProblemKind::TooSlow,
+    ProblemKind::QuotaExceeded,
     ProblemKind::StorageFull,
 ];
 
@@ -44,6 +46,16 @@ pub(super) fn responses(method: &Method, place: Place, generator: &mut SchemaGen
             answer["headers"] = json!({"Location": location});
             responses.insert(status.to_owned(), answer);
         }
+    } else if method.name == method::DOCUMENTS_GET {
+        let bytes = json!({"*/*": {"schema": {"type": "string", "format": "binary"}}});
+        for (status, what) in [
+            ("200", "the document, with its own type"),
+            ("206", "the part that `Range` asked for"),
+            ("304", "still what `If-None-Match` names"),
+            ("416", "no byte of the document is in `Range`"),
+        ] {
+            responses.insert(status.to_owned(), json!({"description": what, "content": bytes}));
+        }
     } else {
         responses.insert("200".to_owned(), good("done"));
     }
@@ -51,7 +63,9 @@ pub(super) fn responses(method: &Method, place: Place, generator: &mut SchemaGen
     let changing: &[_] = if place.verb == Verb::Get { &[] } else { CHANGING };
     let bringing: &[_] = match method.name {
         method::JOBS_CREATE => BRINGING,
+        method::JOBS_REPRINT | method::PRINTERS_TEST_PAGE => BRINGING,
         method::EVENTS_LIST => &[ProblemKind::CannotResume],
+        method::DOCUMENTS_GET => &[ProblemKind::Conflict],
         _ => &[],
     };
     for kind in ALWAYS.iter().chain(changing).chain(bringing) {

@@ -98,6 +98,7 @@ impl Desk {
             restored_jobs: started.restored_jobs,
             store_epoch: started.store_epoch,
             observed: started.agent.observed_endpoint.unwrap(),
+            absent_ms: started.absent_ms,
             printers: vec![],
         };
         self.tell(epoch, What::Online(Box::new(online))).await;

@@ -111,8 +111,8 @@ async fn every_one_of_many_labels_gets_through_memory_that_holds_only_heads() {
     }
     let states = inkwire_protocol::app::JobList { limit: Some(500), ..Default::default() };
     let jobs = crate::store::Store::jobs(&*desk.house.store, desk.house.account, &states).await.unwrap();
-    assert_eq!(jobs.len(), 200);
-    desk.until(jobs[0].job.id, State::Completed).await;
+    assert_eq!(jobs.rows.len(), 200);
+    desk.until(jobs.rows[0].job.id, State::Completed).await;
 }
 
 #[tokio::test]

@@ -5,4 +5,5 @@
 mod api;
 mod desk;
 mod flow;
+mod policies;
 mod returns;

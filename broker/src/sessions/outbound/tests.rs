@@ -25,6 +25,7 @@ fn wanted(n: u128, printer: u16, priority: u8, packets: u64, permitted: bool) ->
         priority,
         accepted_ms: 0,
         expires_ms: None,
+        pacing_bytes_s: None,
     };
     OpenTransfer { open, source: Arc::new(Source::Inline(Bytes::new())), permitted }
 }

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use inkwire_protocol::app::{EndpointChange, Job, Reason};
+use inkwire_protocol::app::{EndpointChange, Job, PrinterSettings, Reason, Session};
 use inkwire_protocol::ids::{
     AccountId, AgentId, Attempt, DocumentId, Epoch, FactSeq, JobId, KeyId, LoginId, PrinterId, PrinterNumber,
     Sha256Digest, SpoolId, StoreEpoch, UserId,
@@ -109,6 +109,7 @@ pub(super) fn key(row: &Row<'_>) -> Result<KeyRow> {
         expires_ms: row.get("expires_ms")?,
         revoked_ms: row.get("revoked_ms")?,
         last_used_ms: row.get("last_used_ms")?,
+        user: row.get::<_, Option<Uuid>>("user")?.map(UserId::from_uuid),
     })
 }
 
@@ -134,6 +135,7 @@ pub(super) fn agent(row: &Row<'_>) -> Result<AgentRow> {
         revoked_ms: row.get("revoked_ms")?,
         observed_endpoint: parse("observed_endpoint", row.get("observed_endpoint")?)?,
         local_endpoint: parse("local_endpoint", row.get("local_endpoint")?)?,
+        online: row.get("online")?,
         connected_ms: row.get("connected_ms")?,
         last_seen_ms: row.get("last_seen_ms")?,
         created_ms: row.get("created_ms")?,
@@ -150,6 +152,10 @@ pub(super) fn printer(row: &Row<'_>) -> Result<PrinterRow> {
         info: from_json::<PrinterInfo>("info", row.get_ref("info")?.as_str()?)?,
         present: row.get("present")?,
         queued_jobs: row.get("queued")?,
+        settings: match row.get_ref("settings")?.as_str_or_null()? {
+            Some(text) => from_json("settings", text)?,
+            None => PrinterSettings::default(),
+        },
     })
 }
 
@@ -245,6 +251,22 @@ pub(super) fn endpoint_change(row: &Row<'_>) -> Result<EndpointChange> {
         from: parse("from_endpoint", row.get("from_endpoint")?)?,
         to: to.parse().map_err(|error| unreadable("to_endpoint", error))?,
         epoch: Epoch(row.get("epoch")?),
+    })
+}
+
+/// A session; `current` is the agent's epoch where its session has not been seen to end.
+pub(super) fn session(row: &Row<'_>) -> Result<Session> {
+    let observed: String = row.get("observed_endpoint")?;
+    let (epoch, ended_ms): (u64, Option<u64>) = (row.get("epoch")?, row.get("ended_ms")?);
+    Ok(Session {
+        epoch: Epoch(epoch),
+        began_ms: row.get("began_ms")?,
+        ended_ms,
+        end: row.get("end_reason")?,
+        live: ended_ms.is_none() && row.get::<_, Option<u64>>("current")? == Some(epoch),
+        observed_endpoint: observed.parse().map_err(|error| unreadable("observed_endpoint", error))?,
+        local_endpoint: parse("local_endpoint", row.get("local_endpoint")?)?,
+        version: row.get("version")?,
     })
 }
 

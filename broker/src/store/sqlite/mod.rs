@@ -4,11 +4,13 @@ mod apply;
 mod census;
 mod events;
 mod incarnation;
+mod job_pages;
 mod map;
 mod read;
 mod read_people;
 mod receipts;
 mod schema;
+mod summary;
 mod webhooks;
 mod writer;
 

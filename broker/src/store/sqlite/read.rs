@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use inkwire_protocol::app::{
-    AccountLimits, AuditEntry, AuditList, Delivery, EndpointChange, Enrolment, Event, JobList,
+    AccountLimits, AuditEntry, AuditList, Delivery, EndpointChange, Enrolment, Event, JobList, Session,
 };
 use inkwire_protocol::ids::{
     AccountId, AgentId, DeliveryId, DocumentId, EventOffset, JobId, KeyId, LoginId, PrinterId, Sha256Digest,
@@ -11,15 +11,16 @@ use inkwire_protocol::ids::{
 use rusqlite::{Connection, OptionalExtension as _, Params, Result, Row, params};
 use tokio::sync::broadcast;
 
-use super::{SqliteStore, census, events, map, read_people as people, webhooks};
+use super::{SqliteStore, census, events, job_pages, map, read_people as people, summary, webhooks};
 use crate::store::{
-    AccountRow, AgentRow, Census, Change, CommitError, Depth, DocumentContent, EventBounds, FetchRow, JobRow,
-    KeyRow, LoginRow, Meters, Outcome, PrinterRow, ReadError, Store, UsageRow, UserRow, WebhookRow,
+    AccountRow, AgentRow, Census, Change, CommitError, Depth, DocumentContent, EventBounds, FetchRow,
+    JobCounts, JobPage, JobRow, KeyRow, LoginRow, Meters, Outcome, PrinterRow, ReadError, Store, UsageRow,
+    UserRow, Waiting, WebhookRow,
 };
 
 const PRINTERS: &str = "SELECT p.*, a.name AS agent_name,
-    (SELECT count(*) FROM jobs j WHERE j.printer = p.id AND j.ended_ms IS NULL) AS queued
-    FROM printers p JOIN agents a ON a.id = p.agent";
+    (SELECT count(*) FROM jobs j WHERE j.printer = p.id AND j.ended_ms IS NULL) AS queued, s.settings
+    FROM printers p JOIN agents a ON a.id = p.agent LEFT JOIN printer_settings s ON s.printer = p.id";
 
 /// All rows of a query.
 pub(super) fn all<T>(
@@ -253,13 +254,22 @@ impl Store for SqliteStore {
         self.readers.read(move |db| one(db, sql, [job.uuid(), account.uuid()], map::job)).await
     }
 
-    async fn jobs(
+    async fn jobs(&self, account: AccountId, filter: &JobList) -> std::result::Result<JobPage, ReadError> {
+        let filter = filter.clone();
+        self.readers.read(move |db| job_pages::page(db, account, &filter)).await
+    }
+
+    async fn jobs_numbered(
         &self,
         account: AccountId,
-        filter: &JobList,
+        numbers: Vec<u64>,
     ) -> std::result::Result<Vec<JobRow>, ReadError> {
-        let filter = filter.clone();
-        self.readers.read(move |db| jobs_page(db, account, &filter)).await
+        let sql = "SELECT * FROM jobs INDEXED BY jobs_number WHERE account = ?1 AND number = ?2";
+        let query = move |db: &Connection| {
+            let found = numbers.into_iter().map(|at| one(db, sql, params![account.uuid(), at], map::job));
+            found.filter_map(Result::transpose).collect()
+        };
+        self.readers.read(query).await
     }
 
     async fn job_events(&self, account: AccountId, job: JobId) -> std::result::Result<Vec<Event>, ReadError> {
@@ -339,6 +349,57 @@ impl Store for SqliteStore {
         self.readers.read(move |db| all(db, sql, [], map::job)).await
     }
 
+    async fn waiting(
+        &self,
+        printer: PrinterId,
+        before_ms: u64,
+    ) -> std::result::Result<Vec<Waiting>, ReadError> {
+        let sql = "SELECT number, accepted_ms FROM jobs INDEXED BY jobs_queue
+             WHERE printer = ?1 AND state = 'pending' AND ended_ms IS NULL AND accepted_ms < ?2";
+        let row = |row: &Row<'_>| Ok(Waiting { number: row.get(0)?, accepted_ms: row.get(1)? });
+        self.readers.read(move |db| all(db, sql, params![printer.uuid(), before_ms], row)).await
+    }
+
+    async fn stale_uploads(&self, before_ms: u64, limit: u32) -> std::result::Result<Vec<JobRow>, ReadError> {
+        let sql = "SELECT j.* FROM accounts a JOIN jobs j INDEXED BY jobs_state ON j.account = a.id
+             WHERE j.state = 'incoming' AND j.created_ms < ?1 LIMIT ?2";
+        self.readers.read(move |db| all(db, sql, params![before_ms, limit], map::job)).await
+    }
+
+    async fn sessions(
+        &self,
+        account: AccountId,
+        agent: AgentId,
+        before: Option<u64>,
+        limit: u32,
+    ) -> std::result::Result<Vec<Session>, ReadError> {
+        let sql = "SELECT s.*, iif(a.online, a.epoch, NULL) AS current
+             FROM agent_sessions s JOIN agents a ON a.id = s.agent
+             WHERE s.agent = ?1 AND s.account = ?2 AND s.epoch < ?3 ORDER BY s.epoch DESC LIMIT ?4";
+        let before = before.and_then(|before| i64::try_from(before).ok()).unwrap_or(i64::MAX);
+        let query = move |db: &Connection| {
+            all(db, sql, params![agent.uuid(), account.uuid(), before, limit], map::session)
+        };
+        self.readers.read(query).await
+    }
+
+    async fn absences(
+        &self,
+        account: AccountId,
+        started_ms: u64,
+    ) -> std::result::Result<Vec<(AgentId, u64, Option<u64>)>, ReadError> {
+        self.readers.read(move |db| summary::absences(db, account, started_ms)).await
+    }
+
+    async fn job_counts(
+        &self,
+        account: AccountId,
+        from_hour: u64,
+        printers: u32,
+    ) -> std::result::Result<JobCounts, ReadError> {
+        self.readers.read(move |db| summary::counts(db, account, from_hour, printers)).await
+    }
+
     async fn document_files(&self) -> std::result::Result<Vec<(AccountId, DocumentId)>, ReadError> {
         let sql = "SELECT account, id FROM documents WHERE kind <> 1";
         self.readers
@@ -386,29 +447,6 @@ impl Store for SqliteStore {
     async fn fetches(&self) -> std::result::Result<Vec<FetchRow>, ReadError> {
         self.readers.read(webhooks::fetches).await
     }
-}
-
-/// A page by keyset: no page costs more than its rows and what the filter hides between them.
-fn jobs_page(db: &Connection, account: AccountId, filter: &JobList) -> Result<Vec<JobRow>> {
-    let states = if filter.states.is_empty() { None } else { Some(map::json(&filter.states)?) };
-    let by_printer = "SELECT * FROM jobs WHERE account = ?1 AND printer = ?2 AND number < ?4
-             AND (?3 IS NULL OR agent = ?3) AND (?5 IS NULL OR state IN (SELECT value FROM json_each(?5)))
-         ORDER BY number DESC LIMIT ?6";
-    let by_account =
-        "SELECT * FROM jobs INDEXED BY jobs_number WHERE account = ?1 AND (?2 IS NULL OR printer = ?2)
-             AND number < ?4 AND (?3 IS NULL OR agent = ?3)
-             AND (?5 IS NULL OR state IN (SELECT value FROM json_each(?5)))
-         ORDER BY number DESC LIMIT ?6";
-    let sql = if filter.printer.is_some() { by_printer } else { by_account };
-    let values = params![
-        account.uuid(),
-        filter.printer.map(|id| id.uuid()),
-        filter.agent.map(|id| id.uuid()),
-        filter.before.and_then(|before| i64::try_from(before).ok()).unwrap_or(i64::MAX),
-        states,
-        filter.limit.unwrap_or(50),
-    ];
-    all(db, sql, values, map::job)
 }
 
 fn expiring(db: &Connection, now_ms: u64, limit: u32) -> Result<(Vec<JobRow>, Option<u64>)> {

@@ -1,4 +1,3 @@
-use inkwire_protocol::app::JobList;
 use inkwire_protocol::ids::{EventOffset, FactSeq, PrinterId, Sha256Digest};
 use inkwire_protocol::job::State;
 
@@ -163,24 +162,4 @@ async fn a_fact_counts_once() {
     assert_eq!(commit(fact(unknown, 1)).await, (3, true), "a fact of an unknown job only counts");
     let agent = house.store.agent(house.account, house.agent).await.unwrap().unwrap();
     assert_eq!((agent.facts_acked, agent.ledger_seq), (3, 7));
-}
-
-#[tokio::test]
-async fn lists_are_pages_by_number() {
-    let house = House::new().await;
-    let printer = printer(&house).await;
-    for _ in 0..5 {
-        house.create(label(house.account, printer, b"a")).await;
-    }
-    let list = async |filter: JobList| {
-        let rows = house.store.jobs(house.account, &filter).await.unwrap();
-        rows.iter().map(|row| row.job.number).collect::<Vec<_>>()
-    };
-    assert_eq!(list(JobList { limit: Some(2), ..JobList::default() }).await, [5, 4]);
-    assert_eq!(list(JobList { limit: Some(2), before: Some(4), ..JobList::default() }).await, [3, 2]);
-    let by_printer = JobList { printer: Some(printer), before: Some(2), ..JobList::default() };
-    assert_eq!(list(by_printer).await, [1]);
-    let none = JobList { states: vec![State::Completed, State::Held], ..JobList::default() };
-    assert!(list(none).await.is_empty());
-    assert_eq!(list(JobList { states: vec![State::Pending], ..JobList::default() }).await.len(), 5);
 }

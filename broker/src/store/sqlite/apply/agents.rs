@@ -77,6 +77,25 @@ pub(super) fn revoke(
     }
 }
 
+pub(super) fn rename(
+    db: &Connection,
+    account: AccountId,
+    agent: AgentId,
+    name: &str,
+    at_ms: u64,
+    pending: &mut Pending,
+) -> Result<Outcome, Fail> {
+    let before = find(db, agent)?.filter(|row| row.account == account);
+    let Some(before) = before else { return Err(CommitError::NotFound("agent").into()) };
+    if before.name != name {
+        db.prepare_cached("UPDATE agents SET name = ?2 WHERE id = ?1")?
+            .execute(params![agent.uuid(), name])?;
+        let data = json!({ "name": name, "before": before.name });
+        events::log(db, account, &[event(at_ms, "agent.renamed", agent, data)], pending)?;
+    }
+    Ok(Outcome::Agent(Box::new(AgentRow { name: name.to_owned(), ..before })))
+}
+
 pub(super) fn release(
     db: &Connection,
     account: AccountId,

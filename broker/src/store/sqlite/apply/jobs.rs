@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::super::map::{self, Spec};
 use super::super::writer::Pending;
 use super::super::{incarnation, receipts};
-use super::{Fail, events};
+use super::{Fail, counts, events};
 use crate::store::{AcceptFact, CommitError, Idempotency, JobRow, NewDocument, NewJob, Outcome, UpdateJob};
 
 const KIND_COMING: u8 = 0;
@@ -30,8 +30,18 @@ pub(super) fn create(db: &Connection, new: NewJob, pending: &mut Pending) -> Res
     row.job.rev = 1;
     insert_document(db, &row, &document)?;
     insert(db, &row)?;
+    insert_tags(db, &row)?;
     events::log(db, row.account, &events, pending)?;
+    counts::note(db, &row, &events)?;
     Ok(Outcome::Job(Box::new(row)))
+}
+
+fn insert_tags(db: &Connection, row: &JobRow) -> Result<(), Fail> {
+    for tag in &row.job.tags {
+        db.prepare_cached("INSERT OR IGNORE INTO job_tags (account, tag, number) VALUES (?1, ?2, ?3)")?
+            .execute(params![row.account.uuid(), tag, row.job.number])?;
+    }
+    Ok(())
 }
 
 /// Same key and same request: the same job. The key is taken in the job's own transaction, so that of two at once one makes the job.
@@ -72,6 +82,7 @@ fn insert_document(db: &Connection, row: &JobRow, document: &NewDocument) -> Res
     let (kind, content) = match document {
         NewDocument::Inline(bytes) => (KIND_INLINE, Some(bytes.as_ref())),
         NewDocument::Upload => (KIND_COMING, None),
+        NewDocument::File => (KIND_FILE, None),
     };
     db.prepare_cached(
         "INSERT INTO documents (id, account, kind, bytes, sha256, content) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -137,7 +148,8 @@ pub(super) fn update(db: &Connection, update: UpdateJob, pending: &mut Pending) 
         .prepare_cached(
             "UPDATE jobs SET bytes = ?4, sha256 = ?5, state = ?6, reason = ?7, witness = ?8, attempt = ?9,
                  may_print = ?10, request = ?11, received = ?12, delivered = ?13, packet_bytes = ?14,
-                 fact_attempt = ?15, fact_seq = ?16, corrupt = ?17, accepted_ms = ?18, ended_ms = ?19, rev = rev + 1
+                 fact_attempt = ?15, fact_seq = ?16, corrupt = ?17, accepted_ms = ?18, ended_ms = ?19, priority = ?20,
+                 rev = rev + 1
              WHERE id = ?1 AND account = ?2 AND rev = ?3",
         )?
         .execute(params![
@@ -160,6 +172,7 @@ pub(super) fn update(db: &Connection, update: UpdateJob, pending: &mut Pending) 
             row.corrupt,
             job.accepted_ms,
             job.ended_ms,
+            job.priority,
         ])?;
     if changed == 0 {
         return Err(match find(db, row.job.id)? {
@@ -171,6 +184,7 @@ pub(super) fn update(db: &Connection, update: UpdateJob, pending: &mut Pending) 
     }
     row.job.rev += 1;
     events::log(db, row.account, &events, pending)?;
+    counts::note(db, &row, &events)?;
     Ok(Outcome::Job(Box::new(row)))
 }
 

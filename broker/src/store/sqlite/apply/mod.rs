@@ -1,9 +1,11 @@
 //! Each change as statements, within its caller's savepoint.
 
 mod agents;
+mod counts;
 mod events;
 mod jobs;
 mod people;
+mod printers;
 mod sessions;
 mod sweep;
 mod users;
@@ -71,6 +73,12 @@ pub(super) fn apply(db: &Connection, change: Change, pending: &mut Pending) -> R
         }
         Change::Sweep { documents_before_ms, jobs_before_ms, now_ms, limit } => {
             sweep::sweep(db, documents_before_ms, jobs_before_ms, now_ms, limit)
+        }
+        Change::RenameAgent { account, agent, name, at_ms } => {
+            agents::rename(db, account, agent, &name, at_ms, pending)
+        }
+        Change::UpdatePrinter { account, update, at_ms } => {
+            printers::update(db, account, &update, at_ms, pending)
         }
         Change::UpdateUser { account, user, name, role, disabled } => {
             users::update(db, (account, user), name, role, disabled)

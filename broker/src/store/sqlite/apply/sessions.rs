@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::super::writer::Pending;
 use super::super::{incarnation, map};
 use super::{Fail, agents, events};
+use crate::limits::SESSIONS_KEPT;
 use crate::store::{AgentRow, BeginSession, Begun, NewEvent, Outcome, Started};
 
 /// Applies every rule on a session's beginning, in one change.
@@ -52,6 +53,10 @@ pub(super) fn begin(db: &Connection, begin: &BeginSession, pending: &mut Pending
     let epoch = before.epoch.next();
     let facts_acked = if signed.is_some() { begin.facts_acked } else { 0 };
     write(db, &before, begin, &instances, (epoch, facts_acked, spool_lost))?;
+    remember(db, &before, begin, epoch)?;
+    // Where the last session was not seen to end, nobody knows how long the agent was away.
+    let last_seen = if before.online { None } else { before.last_seen_ms };
+    let absent_ms = last_seen.map(|at_ms| begin.at_ms.saturating_sub(at_ms));
     log.push(online(begin, epoch));
     if before.observed_endpoint != Some(begin.observed_endpoint) {
         log.push(endpoint_change(db, &before, begin, epoch)?);
@@ -67,12 +72,13 @@ pub(super) fn begin(db: &Connection, begin: &BeginSession, pending: &mut Pending
         // The ledger has not been repeated for this incarnation of the store.
         reconciling: before.reconciled != Some(store_epoch),
         store_restored,
-        moved: before.observed_endpoint.is_some_and(|endpoint| endpoint != begin.observed_endpoint),
         unproven: signed.is_none() && begin.facts_acked > before.facts_acked,
         restored_jobs: incarnation::jobs_before(db, before.account)?,
+        moved: before.observed_endpoint.is_some_and(|endpoint| endpoint != begin.observed_endpoint),
         agent,
         store_epoch,
         spool_lost,
+        absent_ms,
     })))
 }
 
@@ -130,6 +136,30 @@ fn write(
     Ok(())
 }
 
+/// Keeps the session in the agent's history, which is bounded.
+fn remember(db: &Connection, before: &AgentRow, begin: &BeginSession, epoch: Epoch) -> Result<(), Fail> {
+    db.prepare_cached(
+        "INSERT OR REPLACE INTO agent_sessions
+             (agent, epoch, account, began_ms, observed_endpoint, local_endpoint, version)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+    )?
+    .execute(params![
+        before.id.uuid(),
+        epoch.0,
+        before.account.uuid(),
+        begin.at_ms,
+        begin.observed_endpoint.to_string(),
+        begin.local_endpoint.map(|endpoint| endpoint.to_string()),
+        begin.version,
+    ])?;
+    let oldest = epoch.0.saturating_sub(SESSIONS_KEPT);
+    for table in ["agent_sessions", "endpoint_changes"] {
+        db.prepare_cached(&format!("DELETE FROM {table} WHERE agent = ?1 AND epoch <= ?2"))?
+            .execute(params![before.id.uuid(), oldest])?;
+    }
+    Ok(())
+}
+
 fn online(begin: &BeginSession, epoch: Epoch) -> NewEvent {
     let data = json!({ "epoch": epoch, "endpoint": begin.observed_endpoint, "version": begin.version });
     agents::event(begin.at_ms, "agent.online", begin.agent, data)
@@ -166,6 +196,11 @@ pub(super) fn end(
     reason: &str,
     pending: &mut Pending,
 ) -> Result<Outcome, Fail> {
+    db.prepare_cached(
+        "UPDATE agent_sessions SET ended_ms = ?3, end_reason = ?4
+         WHERE agent = ?1 AND epoch = ?2 AND ended_ms IS NULL AND account = ?5",
+    )?
+    .execute(params![agent.uuid(), epoch.0, at_ms, reason, account.uuid()])?;
     let ended = db
         .prepare_cached(
             "UPDATE agents SET online = 0, last_seen_ms = ?4

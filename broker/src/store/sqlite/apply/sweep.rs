@@ -4,8 +4,8 @@ use inkwire_protocol::ids::{AccountId, DocumentId};
 use rusqlite::{Connection, params};
 use uuid::Uuid;
 
-use super::Fail;
-use crate::limits::KEEP_AUDIT;
+use super::{Fail, counts};
+use crate::limits::{COUNTED_HOURS, KEEP_AUDIT};
 use crate::store::Outcome;
 
 const KIND_INLINE: u8 = 1;
@@ -24,6 +24,7 @@ pub(super) fn sweep(
     db.prepare_cached("DELETE FROM sign_ins WHERE expires_ms <= ?1")?.execute([now_ms])?;
     db.prepare_cached("DELETE FROM enrolments WHERE expires_ms <= ?1 AND used_by IS NULL")?
         .execute([now_ms])?;
+    counts::forget(db, (now_ms / counts::HOUR_MS).saturating_sub(COUNTED_HOURS))?;
     db.prepare_cached("DELETE FROM logins WHERE expires_ms <= ?1")?.execute([now_ms])?;
     db.prepare_cached("DELETE FROM audit WHERE at_ms < ?1")?
         .execute([now_ms.saturating_sub(KEEP_AUDIT.as_millis() as u64)])?;
@@ -56,14 +57,21 @@ fn drop_documents(
 }
 
 fn drop_jobs(db: &Connection, before_ms: u64, limit: u32) -> Result<usize, Fail> {
-    let rows: Vec<(i64, Uuid)> = db
+    let rows: Vec<(i64, Uuid, Uuid, u64, String)> = db
         .prepare_cached(
-            "SELECT seq, id FROM jobs WHERE ended_ms IS NOT NULL AND kept = 0 AND ended_ms < ?1
+            "SELECT seq, id, account, number, json_extract(spec, '$.tags') FROM jobs WHERE ended_ms IS NOT NULL AND kept = 0 AND ended_ms < ?1
              ORDER BY ended_ms LIMIT ?2",
         )?
-        .query_map(params![before_ms, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .query_map(params![before_ms, limit], |row| {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?))
+        })?
         .collect::<rusqlite::Result<_>>()?;
-    for (seq, id) in &rows {
+    for (seq, id, account, number, tags) in &rows {
+        db.prepare_cached(
+            "DELETE FROM job_tags WHERE account = ?1 AND number = ?2
+             AND tag IN (SELECT value FROM json_each(?3))",
+        )?
+        .execute(params![account, number, tags])?;
         db.prepare_cached("DELETE FROM jobs WHERE seq = ?1")?.execute([seq])?;
         // Events that subscribers may still read stay until the log's start has passed them.
         db.prepare_cached(
