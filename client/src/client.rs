@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::events::EventStream;
 use crate::limits::{CALL_WITHIN, CONNECT_WITHIN};
 use crate::link::{Answered, Link, Repeat};
+use crate::methods::Method;
 use crate::submit::{self, UploadProgress};
 
 /// An API key. Its `Debug` does not show it.
@@ -258,7 +259,32 @@ impl Client {
         EventStream::open(&self.options, subscribe).await
     }
 
-    /// Any method that this library has no function for.
+    /// Any method in types: which answer belongs to which parameters is checked by the compiler.
+    ///
+    /// It is repeated after a lost connection where that does no harm ([`Method::REPEATABLE`]).
+    ///
+    /// ```no_run
+    /// use inkwire_client::methods::JobsList;
+    /// use inkwire_client::protocol::app::JobList;
+    /// use inkwire_client::protocol::job::State;
+    ///
+    /// # async fn example(client: inkwire_client::Client) -> Result<(), inkwire_client::Error> {
+    /// let list = JobList { states: vec![State::Uncertain], ..JobList::default() };
+    /// for job in client.request::<JobsList>(&list).await?.jobs {
+    ///     println!("somebody must look after job {}", job.number);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Any [`Error`]; [`Error::Interrupted`] where the answer was lost and asking again might do harm.
+    pub async fn request<M: Method>(&self, params: &M::Params) -> Result<M::Answer, Error> {
+        let repeat = if M::REPEATABLE { Repeat::Always } else { Repeat::Unsent };
+        self.ask(M::NAME, params, repeat).await
+    }
+
+    /// Any method by its name, for those that have no type.
     ///
     /// It is not repeated where its answer was lost.
     ///
@@ -279,7 +305,7 @@ impl Client {
     pub(crate) async fn ask<T: DeserializeOwned>(
         &self,
         method: &'static str,
-        params: &impl Serialize,
+        params: &(impl Serialize + ?Sized),
         repeat: Repeat,
     ) -> Result<T, Error> {
         Ok(self.ask_where(method, params, repeat).await?.0)
@@ -289,7 +315,7 @@ impl Client {
     pub(crate) async fn ask_where<T: DeserializeOwned>(
         &self,
         method: &'static str,
-        params: &impl Serialize,
+        params: &(impl Serialize + ?Sized),
         repeat: Repeat,
     ) -> Result<(T, u64), Error> {
         let not_understood =

@@ -23,6 +23,11 @@
 
 #![warn(missing_docs)]
 
+/// The README's example is compiled with the doc tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod backoff;
 mod client;
 mod document;
@@ -31,6 +36,7 @@ mod events;
 mod limits;
 mod link;
 mod manage;
+pub mod methods;
 mod sign_in;
 mod submit;
 
@@ -40,5 +46,6 @@ pub use error::Error;
 pub use events::{EventItem, EventStream};
 pub use inkwire_protocol as protocol;
 pub use inkwire_transport::BrokerUrl;
+pub use methods::Method;
 pub use sign_in::sign_in;
 pub use submit::UploadProgress;

@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -59,6 +60,25 @@ def rust(here: lab.Lab, key: str):
     assert "completed" in said
 
 
+def typescript(here: lab.Lab, key: str):
+    console, work = lab.TOP / "web-console", here.folder / "typescript"
+    if not (console / "node_modules/.bin/tsc").exists():
+        subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=console, check=True, timeout=300)
+    tsc, package = console / "node_modules/.bin/tsc", work / "node_modules/@inkwire/client"
+    package.mkdir(parents=True)
+    # As npm would put it there.
+    shutil.copy(console / "client/package.json", package)
+    shutil.copy(EXAMPLES / "typescript/print.ts", work)
+    (work / "package.json").write_text('{"type": "module"}')
+    run(here, key, tsc, "-p", console / "client/tsconfig.build.json", "--outDir", package / "dist")
+    options = ["--strict", "--skipLibCheck", "--target", "es2023", "--module", "nodenext", "--types", "node"]
+    run(here, key, tsc, *options, "--typeRoots", console / "node_modules/@types", work / "print.ts")
+    large = document(here)
+    said = run(here, key, "node", "--experimental-websocket", "--no-warnings", work / "print.js", large, "labels", "text/plain")
+    assert printed(here) == [large.read_bytes()]
+    assert "completed" in said
+
+
 def jobs(here: lab.Lab, key: str) -> int:
     status, body, _ = here.rest("GET", "/v1/jobs?limit=500", key)
     assert status == 200, body
@@ -66,7 +86,7 @@ def jobs(here: lab.Lab, key: str) -> int:
 
 
 def main():
-    wanted = sys.argv[1:] or ["curl", "python", "rust"]
+    wanted = sys.argv[1:] or ["curl", "python", "rust", "typescript"]
     failed = []
     with lab.lab() as here:
         key = here.key("submit")

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that CI runs, stage by stage, with a table of times at the end.
 
+mod api;
 mod lab;
 mod stages;
 mod tally;

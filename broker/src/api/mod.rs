@@ -21,6 +21,7 @@ pub(crate) mod present;
 mod query;
 pub(crate) mod rest;
 pub(crate) mod rpc;
+mod shapes;
 mod sign_in;
 mod stream;
 pub(crate) mod table;

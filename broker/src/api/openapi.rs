@@ -1,8 +1,12 @@
 //! The OpenAPI 3.1 document: made from the table of methods and the schemas of the very types that are read and written.
 
+mod answers;
+mod bounds;
+mod schemas;
+
 use std::sync::LazyLock;
 
-use inkwire_protocol::app::{Problem, ProblemKind, Scope};
+use inkwire_protocol::app::method;
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -21,7 +25,7 @@ fn build() -> Value {
     let settings = SchemaSettings::draft2020_12()
         .with(|settings| settings.definitions_path = "/components/schemas".into());
     let mut generator = settings.into_generator();
-    let problem = generator.subschema_for::<Problem>();
+    let problem = answers::problem(&mut generator);
     let mut paths = Map::new();
     for method in METHODS {
         let Some(place) = method.rest else { continue };
@@ -30,7 +34,9 @@ fn build() -> Value {
             item.insert(verb(place.verb).to_owned(), operation(method, place, &mut generator));
         }
     }
-    paths.insert(stream::PATH.to_owned(), json!({"get": stream::operation()}));
+    paths.extend(answers::beside());
+    let mut schemas = Value::Object(generator.take_definitions(true));
+    schemas::bound(&mut schemas);
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -38,25 +44,41 @@ fn build() -> Value {
             "version": env!("CARGO_PKG_VERSION"),
             "description": "Push printing: documents in, the truth about them out. Times are Unix milliseconds, sizes are bytes. \
                 The same methods by JSON-RPC 2.0 on the WebSocket /v1/app (subprotocol inkwire.app.v1), which also takes large documents \
-                as resumable transfers.",
+                as resumable transfers. Every error is a problem object (RFC 9457). A path that there is not answers 404, a path that does \
+                not take the HTTP method 405 with `Allow`, both with the type `urn:inkwire:problem:unknown-method`. Answers may gain fields; \
+                unknown parameters are refused.",
             "license": {"name": "Apache-2.0 OR MIT", "identifier": "Apache-2.0 OR MIT"},
         },
         "servers": [{"url": "/"}],
         "security": [{"key": []}],
+        "tags": tags(),
         "paths": paths,
         "components": {
-            "schemas": generator.take_definitions(true),
+            "schemas": schemas,
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "an API key or an access token"}},
-            "responses": {"problem": {
-                "description": "what is wrong, and the remedy (RFC 9457)",
-                "content": {"application/problem+json": {"schema": problem}},
-            }},
+            "responses": {"problem": problem},
         },
     })
 }
 
+/// The groups of methods, in the table's order.
+fn tags() -> Vec<Value> {
+    let mut names: Vec<&str> = Vec::new();
+    for method in METHODS.iter().filter(|method| method.rest.is_some()) {
+        let group = group(method);
+        if !names.contains(&group) {
+            names.push(group);
+        }
+    }
+    names.into_iter().map(|name| json!({"name": name})).collect()
+}
+
+fn group(method: &Method) -> &str {
+    method.name.split('.').next().unwrap_or_default()
+}
+
 fn operation(method: &Method, place: Place, generator: &mut SchemaGenerator) -> Value {
-    let params = inlined(method);
+    let params = parameters(method);
     let in_path = |name: &str| place.path.contains(&format!("{{{name}}}"));
     let required = params.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
     let is_required = |name: &str| required.iter().any(|field| field == name);
@@ -65,52 +87,72 @@ fn operation(method: &Method, place: Place, generator: &mut SchemaGenerator) -> 
     let mut fields = Map::new();
     for (name, schema) in properties {
         if in_path(&name) {
-            parameters.push(json!({"name": name, "in": "path", "required": true, "schema": schema}));
+            parameters.push(parameter(&name, "path", true, schema));
         } else if place.verb == Verb::Get {
             let required = is_required(&name);
-            parameters.push(json!({
-                "name": name, "in": "query", "required": required, "schema": schema, "style": "form", "explode": false,
-            }));
+            parameters.push(parameter(&name, "query", required, schemas::in_query(schema)));
         } else {
             fields.insert(name, schema);
         }
     }
-    let result = (method.result)(generator);
     let mut operation = json!({
         "operationId": method.name,
         "summary": method.summary.trim(),
-        "tags": [method.name.split('.').next().unwrap_or_default()],
-        "description": format!("Needs scope `{}`.", scope(method.scope)),
+        "tags": [group(method)],
+        "description": described(method),
         "parameters": parameters,
-        "responses": responses(&result),
+        "responses": answers::responses(method, place, generator),
     });
-    if place.verb != Verb::Get && (place.special || !fields.is_empty()) {
-        let required: Vec<&Value> =
+    if place.verb != Verb::Get && !fields.is_empty() {
+        let needed: Vec<&Value> =
             required.iter().filter(|field| field.as_str().is_some_and(|name| !in_path(name))).collect();
         let body = json!({
-            "type": "object", "properties": fields, "required": required, "additionalProperties": false,
+            "type": "object", "properties": fields, "required": needed, "additionalProperties": false,
         });
-        let is_needed = !required.is_empty();
+        let mut content = json!({"schema": body});
+        if method.name == method::JOBS_CREATE {
+            content["example"] = json!({
+                "printer": "labels", "format": "text/plain", "title": "Hello", "content": {"inline": "aGVsbG8="},
+            });
+        }
         operation["requestBody"] =
-            json!({"required": is_needed, "content": {"application/json": {"schema": body}}});
+            json!({"required": !needed.is_empty(), "content": {"application/json": content}});
     }
     operation
 }
 
-/// The schema of a method's parameters without references.
-fn inlined(method: &Method) -> schemars::Schema {
-    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
-    (method.params)(&mut settings.into_generator())
+fn described(method: &Method) -> String {
+    let scope = format!("Needs scope `{}`.", method.scope.keyword());
+    if method.name != method::JOBS_CREATE {
+        return scope;
+    }
+    format!(
+        "{scope} A body of another type than JSON is the document itself, of any size, streamed to the disk: its \
+        type is the document's format, everything else (`printer`, `title` ...) stands in the query, the key also in \
+        `Idempotency-Key`, and `Content-Digest` (RFC 9530) is checked where it is given."
+    )
 }
 
-fn responses(result: &schemars::Schema) -> Value {
-    let good = |what: &str| json!({"description": what, "content": {"application/json": {"schema": result}}});
-    let mut responses = Map::from_iter([("200".to_owned(), good("done"))]);
-    for kind in ProblemKind::ALL {
-        let reference = json!({"$ref": "#/components/responses/problem"});
-        responses.insert(kind.status().to_string(), reference);
+fn parameter(name: &str, place: &str, required: bool, schema: Value) -> Value {
+    let mut parameter = json!({"name": name, "in": place, "required": required, "schema": schema});
+    if place == "query" {
+        // A list is one value with commas between its items.
+        parameter["style"] = "form".into();
+        parameter["explode"] = false.into();
     }
-    Value::Object(responses)
+    parameter
+}
+
+/// The schema of a method's parameters as REST takes them: without references.
+fn parameters(method: &Method) -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    let mut schema = (method.params)(&mut settings.into_generator()).to_value();
+    schemas::bound(&mut schema);
+    bounds::apply(method.name, &mut schema);
+    if method.name == method::JOBS_CREATE {
+        schemas::without_transfer(&mut schema);
+    }
+    schema
 }
 
 const fn verb(verb: Verb) -> &'static str {
@@ -120,10 +162,6 @@ const fn verb(verb: Verb) -> &'static str {
         Verb::Patch => "patch",
         Verb::Delete => "delete",
     }
-}
-
-const fn scope(scope: Scope) -> &'static str {
-    scope.keyword()
 }
 
 #[cfg(test)]
@@ -150,5 +188,16 @@ mod tests {
             assert!(document().pointer(pointer).is_some(), "{reference}");
         }
         assert!(document().pointer("/paths/~1v1~1jobs~1{job}/get").is_some());
+    }
+
+    #[test]
+    fn what_only_a_websocket_takes_is_not_offered_by_rest() {
+        let create = document().pointer("/paths/~1v1~1jobs/post").unwrap();
+        assert!(!create["requestBody"].to_string().contains("packet_bytes"), "{create}");
+        assert!(create["responses"]["201"]["headers"]["Location"].is_object());
+        // Whatever is a number has its bounds.
+        let before = document().pointer("/paths/~1v1~1jobs/get/parameters").unwrap().as_array().unwrap();
+        let before = before.iter().find(|parameter| parameter["name"] == "before").unwrap();
+        assert_eq!(before["schema"]["maximum"], super::super::table::MAX_INTEGER);
     }
 }

@@ -12,12 +12,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::Api;
 use super::methods::{
     agents, audit, documents, enrolments, events, jobs, keys, limits, me, pairings, printers, session, stats,
     users, webhooks,
 };
 use super::rpc::Connection;
+use super::{Api, shapes};
 use crate::auth::Caller;
 use crate::clock::now_ms;
 use crate::store::{Change, NewAudit};
@@ -269,6 +269,7 @@ async fn answer_to(context: Context, name: &str, params: Value) -> Result<Value,
     let method = named(name)
         .ok_or_else(|| ProblemKind::UnknownMethod.because(format!("there is no method `{name}`")))?;
     context.caller.must(method.scope)?;
+    shapes::check(method, &params)?;
     (method.call)(context, params).await
 }
 
@@ -312,6 +313,11 @@ pub(crate) fn read<P: DeserializeOwned>(params: Value) -> Result<P, Problem> {
     if !params.is_object() {
         return Err(ProblemKind::InvalidParams.because("the parameters must be an object"));
     }
+    if let Some(number) = too_large_number(&params) {
+        let detail =
+            format!("{number} is larger than {MAX_INTEGER}, the largest number that every client can write");
+        return Err(ProblemKind::InvalidParams.because(detail));
+    }
     serde_json::from_value(params).map_err(|error| {
         let text = error.to_string();
         let problem = ProblemKind::InvalidParams.because(&text);
@@ -320,6 +326,18 @@ pub(crate) fn read<P: DeserializeOwned>(params: Value) -> Result<P, Problem> {
             None => problem,
         }
     })
+}
+
+/// The largest whole number of the API, 2^53 - 1: what JavaScript counts exactly, and the store's integers hold.
+pub(crate) const MAX_INTEGER: u64 = (1 << 53) - 1;
+
+fn too_large_number(value: &Value) -> Option<u64> {
+    match value {
+        Value::Number(number) => number.as_u64().filter(|&number| number > MAX_INTEGER),
+        Value::Array(items) => items.iter().find_map(too_large_number),
+        Value::Object(fields) => fields.values().find_map(too_large_number),
+        Value::Null | Value::Bool(_) | Value::String(_) => None,
+    }
 }
 
 /// The field that serde's message is about, for the pointer.
@@ -333,7 +351,7 @@ fn named_field(message: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use inkwire_protocol::app::{JobCreate, JobRef};
+    use inkwire_protocol::app::{JobCreate, JobList, JobRef};
     use serde_json::json;
 
     #[test]
@@ -345,6 +363,8 @@ mod tests {
         assert_eq!(missing.pointer.as_deref(), Some("/printer"));
         assert!(read::<JobRef>(json!([1])).unwrap_err().detail.contains("object"));
         assert!(read::<Nothing>(json!({"x": 1})).is_err());
+        let list = |before: u64| read::<JobList>(json!({"before": before}));
+        assert!(list(MAX_INTEGER).is_ok() && list(MAX_INTEGER + 1).is_err());
         assert!(read::<Nothing>(Value::Null).is_ok());
     }
 

@@ -43,7 +43,7 @@ impl Filter {
 
 /// Whether a list of kinds is short enough to be looked at for every event.
 pub(crate) fn check_kinds(kinds: &[String]) -> Result<(), Problem> {
-    let fits = |kind: &String| (1..=MAX_FILTER_KIND_BYTES).contains(&kind.len());
+    let fits = |kind: &String| kind.is_ascii() && (1..=MAX_FILTER_KIND_BYTES).contains(&kind.len());
     if kinds.len() <= MAX_FILTER_KINDS && kinds.iter().all(fits) {
         return Ok(());
     }

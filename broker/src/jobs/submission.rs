@@ -69,8 +69,9 @@ pub(super) fn check_fields(request: &JobCreate) -> Result<(), Problem> {
         return wrong("/tags", format!("at most {MAX_TAGS} tags of at most {MAX_NAME_CHARS} characters"));
     }
     let key = request.idempotency_key.as_deref();
-    if key.is_some_and(|key| key.is_empty() || key.len() > MAX_IDEMPOTENCY_KEY_BYTES) {
-        let detail = format!("an idempotency key has 1 to {MAX_IDEMPOTENCY_KEY_BYTES} bytes");
+    let plain = |key: &str| key.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    if key.is_some_and(|key| key.is_empty() || key.len() > MAX_IDEMPOTENCY_KEY_BYTES || !plain(key)) {
+        let detail = format!("an idempotency key has 1 to {MAX_IDEMPOTENCY_KEY_BYTES} characters of ASCII");
         return wrong("/idempotency_key", detail);
     }
     // An agent forgets outcomes after this; a job must not wait longer than it remembers.

@@ -67,7 +67,7 @@ impl Watched {
         Ok(render(families)?)
     }
 
-    fn agents(&self, census: &Census) -> [Family; 3] {
+    fn agents(&self, census: &Census) -> [Family; 4] {
         let sessions = &self.api.sessions;
         let live = sessions.registry.all();
         let silent =
@@ -93,6 +93,12 @@ impl Watched {
                 "inkwire_endpoint_changes",
                 "Sessions that began at another public endpoint than the agent's one before",
                 count(&sessions.counters.endpoint_changes),
+            ),
+            counters(
+                "inkwire_suspicions",
+                "What agents said that does not fit what the broker knows",
+                "kind",
+                sessions.counters.suspicions(),
             ),
         ]
     }

@@ -109,15 +109,22 @@ impl Counters {
             ("dial-refused", &self.dials_refused),
             ("handshake-failed", &self.handshakes_failed),
             ("address-full", &self.addresses_full),
-            ("fact-contradictory", &self.facts_contradictory),
-            ("fact-of-unknown-job", &self.facts_unknown),
-            ("claim-unproven", &self.claims_unproven),
         ];
         closed
             .chain(rest)
             .map(|(name, count)| (name, count.load(Ordering::Relaxed)))
+            .chain(self.suspicions())
             .filter(|&(_, count)| count > 0)
             .collect()
+    }
+
+    /// What agents said that does not fit, by kind.
+    pub(crate) fn suspicions(&self) -> [(&'static str, u64); 3] {
+        [
+            ("fact-contradictory", self.facts_contradictory.load(Ordering::Relaxed)),
+            ("fact-of-unknown-job", self.facts_unknown.load(Ordering::Relaxed)),
+            ("claim-unproven", self.claims_unproven.load(Ordering::Relaxed)),
+        ]
     }
 }
 

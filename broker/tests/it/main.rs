@@ -29,6 +29,7 @@ mod lab;
 mod limits;
 mod manage;
 mod metrics;
+mod openapi;
 mod pairing;
 mod proxies;
 mod session;

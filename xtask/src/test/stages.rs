@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 
+use super::api;
 use super::lab;
 use super::tally::Tally;
 use super::tools;
@@ -52,6 +53,10 @@ pub(super) const STAGES: &[Stage] = &[
     Stage::new("console", "the web console: types, rules, and a browser against a real broker", console)
         .needs_tools(),
     Stage::new("demo", "inkwire demo --once --json, its object checked", demo).needs_tools(),
+    Stage::new("api", "the API against its OpenAPI document, docs/api.md and the metrics played", api::stage)
+        .needs_tools(),
+    Stage::new("examples", "docs/integrate.md followed literally; examples/ run", api::examples)
+        .needs_tools(),
     Stage::new("crash", "kill -9 of real broker and agent processes", crash).needs_tools(),
     Stage::new("natlab", "the NAT lab (its quick set)", lab).needs_tools(),
 ];
@@ -71,7 +76,7 @@ fn build() -> Result<Tally> {
 }
 
 /// Always the whole workspace with all targets: another choice of packages has other features, and builds its libraries anew.
-fn build_all() -> Result<()> {
+pub(super) fn build_all() -> Result<()> {
     cargo(["build", "--workspace", "--all-targets"]).run()
 }
 
