@@ -169,7 +169,7 @@ const ATTACKS: [Attack; 9] = [
         conn.say_text(&serde_json::json!({"type": "dance"}));
     }),
     ("a message that is no JSON", CloseCode::ProtocolViolation, |conn, _, _| {
-        conn.socket.queue_text("{".into()).unwrap();
+        conn.socket.queue_text("{".to_owned()).unwrap();
     }),
     ("a message that is too large", CloseCode::TooLarge, |conn, _, _| {
         conn.say_text(&serde_json::json!({"type": "drain", "x": "x".repeat(300_000)}));

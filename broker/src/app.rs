@@ -12,7 +12,7 @@ use inkwire_protocol::ids::Sha256Digest;
 use inkwire_service::fsio::{WriteError, create_dir_durable, keep_private};
 use inkwire_transport::{BrokerUrl, BrokerUrlError};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -20,6 +20,13 @@ use tokio_util::task::TaskTracker;
 use self::drain::{Running, Vital};
 use crate::admin::{self, Admin, AdminError};
 use crate::api::Api;
+use crate::api::rpc::Underway;
+use crate::auth::Auth;
+use crate::auth::gate::Parts;
+use crate::auth::issuers::Issuers;
+use crate::auth::origin::Origins;
+use crate::auth::passwords::Passwords;
+use crate::auth::tokens::Tokens;
 use crate::certs::{self, CertificateError, Origin};
 use crate::clock::now_ms;
 use crate::config::{Config, Metrics};
@@ -27,7 +34,7 @@ use crate::documents::Documents;
 use crate::feed::Feeds;
 use crate::first_start::{self, FirstStartError};
 use crate::jobs::{Jobs, JobsStart};
-use crate::limits::SESSION_EVENTS;
+use crate::limits::{REST_UPLOADS, ROTATION_LOOK, SESSION_EVENTS};
 use crate::listen::{Kind, Port, Rooms, accept_loop};
 use crate::metrics::{self, Watched};
 use crate::outbound::{Outbound, SystemResolver};
@@ -86,6 +93,9 @@ pub enum StartError {
     /// The first account.
     #[error("cannot make the first account: {0}")]
     FirstStart(#[from] FirstStartError),
+    /// Passwords and access tokens.
+    #[error("cannot set up authentication: {0}")]
+    Auth(String),
     /// The admin socket.
     #[error(transparent)]
     Admin(#[from] AdminError),
@@ -153,7 +163,9 @@ impl Broker {
         let mut running = Running::new(store.clone(), shutdown);
         let (closing, tracker) = (running.closing.clone(), running.tracker.clone());
         let stop = running.stop.clone();
-        let rooms = furnish(&config, store, &mut running.vital, (&closing, &stop), &tracker).await?;
+        let auth = start_auth(&config, store.clone(), &url, &mut running.vital, &stop).await?;
+        let called = Called { auth, url: url.clone(), console: console_at };
+        let rooms = furnish(&config, store, &mut running.vital, (&closing, &stop), &tracker, called).await?;
         let metrics = match config.metrics {
             Some(metrics) => Some(start_metrics(metrics, &rooms, &mut running.vital, stop.clone()).await?),
             None => None,
@@ -223,6 +235,56 @@ impl Broker {
     }
 }
 
+/// Who may ask, and how the broker is called.
+struct Called {
+    auth: Arc<Auth>,
+    url: BrokerUrl,
+    console: Option<SocketAddr>,
+}
+
+/// Passwords, tokens and limits; keys for tokens are made where there are none, and rotated.
+async fn start_auth(
+    config: &Config,
+    store: SharedStore,
+    url: &BrokerUrl,
+    vital: &mut Vital,
+    stop: &CancellationToken,
+) -> Result<Arc<Auth>, StartError> {
+    let failed = |error: &dyn std::fmt::Display| StartError::Auth(error.to_string());
+    let (issuer, file) = (url.origin(), config.data_dir.join("token-keys.json"));
+    let rotate_s = config.api.rotate_token_keys_s;
+    let tokens = blocking(move || Tokens::open(issuer, &file, rotate_s, now_ms())).await?;
+    let passwords = blocking(Passwords::new).await?;
+    let origin = url.origin();
+    let origins = config.api.allowed_origins.iter().map(String::as_str).chain([origin.as_str()]);
+    let auth = Arc::new(Auth::new(Parts {
+        store,
+        passwords: passwords.map_err(|error| failed(&error))?,
+        tokens: tokens.map_err(|error| failed(&error))?,
+        issuers: Issuers::new(config.issuers.clone()),
+        origins: Origins::new(origins).ok_or_else(|| failed(&"an allowed origin is not one"))?,
+        broker_limits: config.limits.account,
+    }));
+    vital.spawn("token keys", rotate(auth.clone(), stop.clone()));
+    Ok(auth)
+}
+
+/// Rotates the keys that sign access tokens when they are old enough.
+async fn rotate(auth: Arc<Auth>, stop: CancellationToken) {
+    loop {
+        let rotating = auth.clone();
+        match tokio::task::spawn_blocking(move || rotating.tokens.rotate(now_ms())).await {
+            Ok(Ok(true)) => tracing::info!("the key that signs access tokens was rotated"),
+            Ok(Ok(false)) => {}
+            Ok(Err(error)) => tracing::warn!(%error, "the key that signs access tokens was not rotated"),
+            Err(error) => tracing::warn!(%error, "the key that signs access tokens was not rotated"),
+        }
+        if stop.run_until_cancelled(tokio::time::sleep(ROTATION_LOOK)).await.is_none() {
+            return;
+        }
+    }
+}
+
 /// The rooms behind the port, with the channels between them.
 async fn furnish(
     config: &Config,
@@ -230,6 +292,7 @@ async fn furnish(
     vital: &mut Vital,
     (closing, stop): (&CancellationToken, &CancellationToken),
     tracker: &TaskTracker,
+    called: Called,
 ) -> Result<Rooms, StartError> {
     let (events, events_for_jobs) = mpsc::channel(SESSION_EVENTS);
     let counters = Arc::new(Counters::default());
@@ -250,8 +313,22 @@ async fn furnish(
     let webhooks = Arc::new(Webhooks::new(store.clone(), feeds.clone(), outbound, stop.clone()));
     webhooks.start().await.map_err(|error| StartError::Store(error.to_string()))?;
     vital.spawn("webhooks", webhooks.clone().watch());
-    let following = (feeds, webhooks);
-    let api = Arc::new(Api::new(store, jobs, sessions.clone(), pairings.clone(), following, closing.clone()));
+    let api = Arc::new(Api {
+        store,
+        auth: called.auth,
+        url: called.url,
+        console: called.console,
+        jobs,
+        sessions: sessions.clone(),
+        pairings: pairings.clone(),
+        feeds,
+        webhooks,
+        underway: Underway::default(),
+        calls: Default::default(),
+        closing: closing.clone(),
+        uploads: Semaphore::new(REST_UPLOADS),
+        started_ms: now_ms(),
+    });
     Ok(Rooms { api, pairings, sessions })
 }
 

@@ -10,18 +10,23 @@
 //! header = "proxy-v2"
 //! ```
 
+mod auth;
 mod raw;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub(crate) use self::auth::ApiConfig;
 pub use self::raw::{
-    OneOrMany, ProxyHeader, RawConfig, RawLimits, RawMetrics, RawOutbound, RawProxies, RawRetention, RawTls,
+    OneOrMany, ProxyHeader, RawApi, RawConfig, RawIssuer, RawLimits, RawMetrics, RawOutbound, RawProxies,
+    RawRetention, RawTls,
 };
+use crate::auth::issuers::Issuer;
 use crate::documents::Space;
 use crate::limits;
 use crate::outbound::OutboundRules;
+use inkwire_protocol::app::AccountLimits;
 use inkwire_protocol::limits as wire;
 use ipnet::IpNet;
 
@@ -38,6 +43,8 @@ pub struct Config {
     pub(crate) names: Vec<String>,
     pub(crate) tls: Option<RawTls>,
     pub(crate) proxies: Proxies,
+    pub(crate) api: ApiConfig,
+    pub(crate) issuers: Vec<Issuer>,
     pub(crate) limits: Limits,
     pub(crate) retention: Retention,
     pub(crate) metrics: Option<Metrics>,
@@ -79,6 +86,8 @@ pub(crate) struct Limits {
     pub(crate) space: Space,
     pub(crate) max_connections: usize,
     pub(crate) max_connections_per_address: usize,
+    /// What each account is allowed.
+    pub(crate) account: AccountLimits,
 }
 
 /// Checked `[retention]`.
@@ -119,6 +128,17 @@ pub enum ConfigError {
     /// Not an address.
     #[error("`metrics.listen`: `{0}` is not an address with a port, such as `127.0.0.1:9464`")]
     MetricsListen(String),
+    /// Not an origin.
+    #[error("`api.allowed_origins`: `{0}` is not an origin such as `https://shop.example`")]
+    Origin(String),
+    /// An issuer whose tokens could not be taken.
+    #[error("`[[issuer]]` {issuer}: {what}")]
+    Issuer {
+        /// Which.
+        issuer: String,
+        /// What is wrong, and what would do.
+        what: String,
+    },
     /// A number that cannot be.
     #[error("`{key}` is {value}; it must be {range}")]
     Range {
@@ -148,6 +168,8 @@ impl TryFrom<RawConfig> for Config {
             names: raw.names,
             tls: raw.tls,
             proxies: raw.proxies.map(check_proxies).transpose()?.unwrap_or_default(),
+            api: auth::check_api(raw.api)?,
+            issuers: auth::check_issuers(raw.issuer)?,
             limits: check_limits(&raw.limits)?,
             retention: Retention {
                 documents: Duration::from_secs(raw.retention.documents_s.unwrap_or(DEFAULT_DOCUMENTS_S)),
@@ -236,7 +258,23 @@ fn check_limits(raw: &RawLimits) -> Result<Limits, ConfigError> {
             "limits.max_connections_per_address",
             raw.max_connections_per_address.unwrap_or(limits::DEFAULT_MAX_CONNECTIONS_PER_ADDRESS),
         )?,
+        account: account_limits(raw),
     })
+}
+
+/// Rates have a default, for one key must not disturb the others; quotas are the operator's choice.
+fn account_limits(raw: &RawLimits) -> AccountLimits {
+    let or = |said: Option<u32>, otherwise: u32| Some(said.unwrap_or(otherwise)).filter(|&most| most > 0);
+    AccountLimits {
+        requests_per_s: or(raw.requests_per_s, limits::DEFAULT_REQUESTS_PER_S),
+        request_burst: or(raw.request_burst, limits::DEFAULT_REQUEST_BURST),
+        connections: or(raw.connections_per_account, limits::DEFAULT_ACCOUNT_CONNECTIONS),
+        jobs_per_day: raw.jobs_per_day,
+        stored_bytes: raw.stored_bytes_per_account,
+        keys: or(raw.keys_per_account, limits::DEFAULT_KEYS),
+        users: or(raw.users_per_account, limits::DEFAULT_USERS),
+        webhooks: or(raw.webhooks_per_account, limits::DEFAULT_WEBHOOKS),
+    }
 }
 
 fn check_interval(raw: Option<u64>) -> Result<Duration, ConfigError> {
@@ -266,6 +304,12 @@ mod tests {
         assert!(!config.proxies.trusts("127.0.0.1".parse().unwrap()));
     }
 
+    fn issuer(rest: &str) -> String {
+        format!(
+            "data_dir = '/d'\n[[issuer]]\nissuer = 'i'\naudience = 'a'\naccount = 'default'\nscope = 'read'\n{rest}"
+        )
+    }
+
     #[test]
     fn what_is_wrong_is_named() {
         for (text, names) in [
@@ -283,6 +327,12 @@ mod tests {
             ("data_dir = '/d'\n[metrics]\nlisten = '127.0.0.1:1'\nallow = ['all']", "metrics.allow"),
             ("data_dir = '/d'\n[outbound]\nallow = ['intranet']", "`outbound.allow`: `intranet`"),
             ("data_dir = '/d'\n[outbound]\nports = [0]", "outbound.ports"),
+            ("data_dir = '/d'\n[api]\nallowed_origins = ['https://a/b']", "https://a/b"),
+            ("data_dir = '/d'\n[api]\nrotate_token_keys_s = 60", "rotate_token_keys_s"),
+            (&issuer("jwks = 'keys.json'"), "keys.json"),
+            (&issuer("jwks = 'http://idp.example/jwks'"), "must be https"),
+            (&issuer("jwks = '/keys.json'\nalgorithms = ['HS256']"), "HS256"),
+            (&issuer("jwks = '/keys.json'\nalgorithms = ['none']"), "none"),
             ("data_dir = '/d'\ncolour = 1", "colour"),
         ] {
             let error = read(text).unwrap_err();

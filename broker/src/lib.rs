@@ -31,10 +31,11 @@ mod sessions;
 mod store;
 mod webhooks;
 
+pub use api::{ApiMethod, api_methods};
 pub use app::{Broker, RunError, StartError};
 pub use config::{
-    Config, ConfigError, DEFAULT_LISTEN, OneOrMany, ProxyHeader, RawConfig, RawLimits, RawMetrics,
-    RawOutbound, RawProxies, RawRetention, RawTls,
+    Config, ConfigError, DEFAULT_LISTEN, OneOrMany, ProxyHeader, RawApi, RawConfig, RawIssuer, RawLimits,
+    RawMetrics, RawOutbound, RawProxies, RawRetention, RawTls,
 };
 
 /// The broker's version, as agents and apps are told it.

@@ -90,6 +90,60 @@ pub(crate) const MAX_PAGE_JOBS: u32 = 500;
 pub(crate) const SIGN_IN_LIFETIME: Duration = Duration::from_secs(15 * 60);
 /// An enrolment token is good for at most this long.
 pub(crate) const MAX_ENROLMENT_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+/// A person's sign-in ends after so long without any request: a night, but not a weekend.
+pub(crate) const LOGIN_IDLE: Duration = Duration::from_secs(12 * 3600);
+/// ... and after so long whatever is done.
+pub(crate) const LOGIN_LIFETIME: Duration = Duration::from_secs(7 * 24 * 3600);
+/// The use of a sign-in is written down this often: it idles for hours.
+pub(crate) const LOGIN_USED_EVERY: Duration = Duration::from_secs(5 * 60);
+/// The use of a key is written down this often: a till that prints all day costs a few commits.
+pub(crate) const KEY_USED_EVERY: Duration = Duration::from_secs(3600);
+/// A key's holder is remembered for this long without asking the store: shorter than a revocation may take.
+pub(crate) const KNOWN_FOR: Duration = Duration::from_millis(800);
+/// Holders that are remembered: more active keys only ask the store more often.
+pub(crate) const MAX_KNOWN: usize = 4096;
+/// An access token lives at most this long: it is refreshed in-band, and what it was made by can be revoked at any time.
+pub(crate) const MAX_TOKEN_LIFETIME: Duration = Duration::from_secs(15 * 60);
+/// A ticket must be used within this: a page needs it at once.
+pub(crate) const MAX_TICKET_LIFETIME: Duration = Duration::from_secs(60);
+/// Tickets that were not used yet, all accounts together.
+pub(crate) const MAX_TICKETS: usize = 10_000;
+/// A live connection may bring a newer token for this long after its own has expired.
+pub(crate) const TOKEN_GRACE: Duration = Duration::from_secs(30);
+/// Token keys are rotated this often unless configured.
+pub(crate) const ROTATE_TOKEN_KEYS: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How often it is looked whether they should be.
+pub(crate) const ROTATION_LOOK: Duration = Duration::from_secs(600);
+/// Another issuer's key set: some dozens of keys.
+pub(crate) const MAX_JWKS_BYTES: usize = 256 * 1024;
+/// Passwords checked at once: each takes 19 MiB and a core.
+pub(crate) const PASSWORDS_AT_ONCE: usize = 2;
+/// Shortest password: with argon2id and few tries a minute, ten characters are out of reach for guessing.
+pub(crate) const MIN_PASSWORD_CHARS: usize = 10;
+/// Longest password.
+pub(crate) const MAX_PASSWORD_CHARS: usize = 256;
+/// Tries to sign in at once, by address and by name.
+pub(crate) const SIGN_IN_BURST: u32 = 10;
+/// ... and after them one such.
+pub(crate) const SIGN_IN_EVERY: Duration = Duration::from_secs(6);
+/// Token buckets that are not full: active keys, people and addresses. Beyond it full ones are forgotten.
+pub(crate) const MAX_BUCKETS: usize = 65_536;
+/// Requests a second of one key unless configured: several tills' worth of labels, a tenth of what would be felt.
+pub(crate) const DEFAULT_REQUESTS_PER_S: u32 = 1000;
+/// Requests of one key at once unless configured: a warehouse's morning.
+pub(crate) const DEFAULT_REQUEST_BURST: u32 = 4000;
+/// App connections of one account unless configured.
+pub(crate) const DEFAULT_ACCOUNT_CONNECTIONS: u32 = 4096;
+/// Keys of one account that are not revoked, unless configured.
+pub(crate) const DEFAULT_KEYS: u32 = 500;
+/// Users of one account, unless configured.
+pub(crate) const DEFAULT_USERS: u32 = 500;
+/// Webhooks of one account, unless configured.
+pub(crate) const DEFAULT_WEBHOOKS: u32 = 50;
+/// Enrolment tokens that wait to be used: a large roll-out.
+pub(crate) const MAX_ENROLMENTS: u32 = 500;
+/// A key that somebody gets by signing in is good for this long.
+pub(crate) const SIGN_IN_KEY_LIFETIME: Duration = Duration::from_secs(90 * 24 * 3600);
 /// Sign-ins of one person at once: devices and browsers. The oldest goes.
 pub(crate) const LOGINS_PER_USER: u32 = 50;
 /// Administrative acts are kept for this long: a year's audit looks back at the year before.
@@ -134,10 +188,12 @@ pub(crate) const MAX_REDIRECTS: usize = 5;
 pub(crate) const FETCH_PAUSE: Duration = Duration::from_secs(20);
 /// ... and take this long in all: 4 GiB at 10 Mbit/s.
 pub(crate) const FETCH_WITHIN: Duration = Duration::from_secs(3600);
-/// Documents that are fetched at once: each has a connection and a file.
-pub(crate) const FETCHES_AT_ONCE: usize = 8;
-/// Documents that wait to be fetched, with those that are: more are refused as busy.
-pub(crate) const MAX_FETCHES: usize = 1000;
+/// Documents that are fetched at once: each has a connection and a file ...
+pub(crate) const FETCHES_AT_ONCE: usize = 32;
+/// ... and for one account.
+pub(crate) const FETCHES_AT_ONCE_EACH: usize = 4;
+/// Documents of one account that wait to be fetched, with those that are: more are refused as busy.
+pub(crate) const MAX_FETCHES: usize = 500;
 
 /// Webhooks of one account.
 pub(crate) const MAX_WEBHOOKS: usize = 50;

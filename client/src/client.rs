@@ -27,8 +27,8 @@ use crate::submit::{self, UploadProgress};
 pub struct ApiKey(String);
 
 impl ApiKey {
-    /// The key itself, for the `Authorization` header only.
-    pub(crate) fn reveal(&self) -> &str {
+    /// The key itself: for the `Authorization` header, or to be kept where nobody else can read it.
+    pub fn reveal(&self) -> &str {
         &self.0
     }
 }

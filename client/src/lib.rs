@@ -31,6 +31,7 @@ mod events;
 mod limits;
 mod link;
 mod manage;
+mod sign_in;
 mod submit;
 
 pub use client::{ApiKey, Client, Options, new_job};
@@ -39,4 +40,5 @@ pub use error::Error;
 pub use events::{EventItem, EventStream};
 pub use inkwire_protocol as protocol;
 pub use inkwire_transport::BrokerUrl;
+pub use sign_in::sign_in;
 pub use submit::UploadProgress;

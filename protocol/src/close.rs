@@ -51,6 +51,8 @@ close_codes! {
     Slow = 4004, "slow";
     /// The broker has as many connections as it is willing to hold.
     Busy = 4005, "busy";
+    /// The access token has expired and no newer one came; come back with one.
+    Expired = 4006, "expired";
     /// A message was not understood or not allowed now.
     ProtocolViolation = 4100, "protocol-violation";
     /// A message or packet was larger than its limit.

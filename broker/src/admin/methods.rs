@@ -2,25 +2,22 @@
 
 use inkwire_protocol::app::{Problem, ProblemKind, Role, Scope};
 use inkwire_protocol::close::CloseCode;
-use inkwire_protocol::ids::{AccountId, AgentId, EnrolmentId, KeyId, Sha256Digest, UserId};
-use inkwire_protocol::limits::MAX_NAME_CHARS;
-use rand::Rng as _;
+use inkwire_protocol::ids::{AccountId, AgentId, KeyId, UserId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
-use zeroize::Zeroizing;
 
-use super::Admin;
+use super::{Admin, people};
+use crate::api::methods::{check_name, enrolments, internal_commit, keys, users};
 use crate::api::table::{Nothing, read};
 use crate::api::{new_key, present};
-use crate::auth::keys::{self, Kind};
 use crate::auth::{Revoked, internal};
 use crate::clock::now_ms;
 use crate::first_start::{ACCOUNT, new_sign_in, sign_in_link};
-use crate::limits::{MAX_ADMIN_LIST, MAX_ENROLMENT_LIFETIME, SIGN_IN_LIFETIME};
-use crate::store::{AccountRow, Change, CommitError, UserRow};
+use crate::limits::{MAX_ADMIN_LIST, SIGN_IN_LIFETIME};
+use crate::store::{AccountRow, Change, Outcome, UserRow};
 
-type Answer = Result<Value, Problem>;
+pub(super) type Answer = Result<Value, Problem>;
 
 /// Calls a method by its name.
 pub(super) async fn call(admin: &Admin, name: &str, params: Value) -> Answer {
@@ -31,6 +28,14 @@ pub(super) async fn call(admin: &Admin, name: &str, params: Value) -> Answer {
         "user.create" => user_create(admin, read(params)?).await,
         "user.list" => user_list(admin, read(params)?).await,
         "user.link" => user_link(admin, read(params)?).await,
+        "user.update" => people::user_update(admin, read(params)?).await,
+        "user.set_password" => people::user_set_password(admin, read(params)?).await,
+        "user.remove" => people::user_remove(admin, read(params)?).await,
+        "limits.get" => people::limits_get(admin, read(params)?).await,
+        "limits.set" => people::limits_set(admin, read(params)?).await,
+        "audit.list" => people::audit_list(admin, read(params)?).await,
+        "enrolment.list" => people::enrolment_list(admin, read(params)?).await,
+        "enrolment.revoke" => people::enrolment_revoke(admin, read(params)?).await,
         "key.create" => key_create(admin, read(params)?).await,
         "key.list" => key_list(admin, read(params)?).await,
         "key.revoke" => key_revoke(admin, read(params)?).await,
@@ -42,7 +47,7 @@ pub(super) async fn call(admin: &Admin, name: &str, params: Value) -> Answer {
     }
 }
 
-fn default_account() -> String {
+pub(super) fn default_account() -> String {
     ACCOUNT.to_owned()
 }
 
@@ -67,6 +72,7 @@ struct NewUser {
     name: String,
     #[serde(default = "owner")]
     role: Role,
+    password: Option<String>,
 }
 
 const fn owner() -> Role {
@@ -149,39 +155,45 @@ async fn account_list(admin: &Admin, _: Nothing) -> Answer {
 
 async fn user_create(admin: &Admin, params: NewUser) -> Answer {
     check_name(&params.name)?;
+    let password = match &params.password {
+        Some(password) => Some(admin.api.auth.passwords.hash(password).await?),
+        None => None,
+    };
     let row = UserRow {
         id: UserId::from_uuid(Uuid::now_v7()),
         account: account(admin, &params.account).await?.id,
         name: params.name,
         role: params.role,
-        password: None,
+        password,
         disabled: false,
         created_ms: now_ms(),
         last_sign_in_ms: None,
     };
     let answer = json!({ "id": row.id, "name": row.name, "role": row.role });
-    commit(admin, vec![Change::CreateUser(row)]).await?;
+    let audit = admin.audit(row.account, "users.create", format!("user:{}", row.id), answer.clone());
+    commit(admin, vec![Change::CreateUser(row), audit]).await?;
     Ok(answer)
 }
 
 async fn user_list(admin: &Admin, params: OfAccount) -> Answer {
     let account = account(admin, &params.account).await?;
     let users = admin.api.store.users(account.id).await.map_err(internal)?;
-    let shown = |row: &UserRow| json!({ "id": row.id, "name": row.name, "role": row.role, "created_ms": row.created_ms });
-    Ok(json!({ "users": users.iter().map(shown).collect::<Vec<_>>() }))
+    Ok(json!({ "users": users.into_iter().map(users::shown).collect::<Vec<_>>() }))
 }
 
 async fn user_link(admin: &Admin, params: OfUser) -> Answer {
     let account = account(admin, &params.account).await?;
-    let users = admin.api.store.users(account.id).await.map_err(internal)?;
-    let user = users.into_iter().find(|row| row.name == params.user);
-    let user = user.ok_or_else(|| {
-        let detail = format!("account `{}` has no user `{}`", account.name, params.user);
-        ProblemKind::NotFound.because(detail).at("/user")
-    })?;
+    let user = people::user(admin, &account, &params.user).await?;
     let (token, change) = new_sign_in(user.id);
-    commit(admin, vec![change]).await?;
-    Ok(json!({ "link": sign_in_link(&admin.url, &token), "expires_in_s": SIGN_IN_LIFETIME.as_secs() }))
+    let audit =
+        admin.audit(account.id, "users.link", format!("user:{}", user.id), json!({ "name": user.name }));
+    commit(admin, vec![change, audit]).await?;
+    let console = admin.api.console.map(|at| format!("http://{at}/sign-in?token={}", token.as_str()));
+    Ok(json!({
+        "link": sign_in_link(&admin.url, &token),
+        "console_link": console,
+        "expires_in_s": SIGN_IN_LIFETIME.as_secs(),
+    }))
 }
 
 async fn key_create(admin: &Admin, params: NewKey) -> Answer {
@@ -191,45 +203,36 @@ async fn key_create(admin: &Admin, params: NewKey) -> Answer {
     row.expires_ms =
         params.expires_in_s.map(|seconds| row.created_ms.saturating_add(seconds.saturating_mul(1000)));
     let answer = json!({ "id": row.id, "name": row.name, "scope": row.scope, "key": text.as_str(), "url": admin.url.to_string() });
-    commit(admin, vec![Change::CreateKey(row)]).await?;
+    let detail = json!({ "name": row.name, "scope": row.scope, "expires_ms": row.expires_ms });
+    let audit = admin.audit(account.id, "keys.create", format!("key:{}", row.id), detail);
+    commit(admin, vec![Change::CreateKey(row), audit]).await?;
     Ok(answer)
 }
 
 async fn key_list(admin: &Admin, params: OfAccount) -> Answer {
     let account = account(admin, &params.account).await?;
     let keys = admin.api.store.keys(account.id, None, MAX_ADMIN_LIST).await.map_err(internal)?;
-    let shown = keys.iter().map(|row| {
-        json!({
-            "id": row.id, "name": row.name, "scope": row.scope, "created_ms": row.created_ms,
-            "expires_ms": row.expires_ms, "revoked_ms": row.revoked_ms,
-        })
-    });
-    Ok(json!({ "keys": shown.collect::<Vec<_>>() }))
+    Ok(json!({ "keys": keys.into_iter().map(keys::shown).collect::<Vec<_>>() }))
 }
 
 async fn key_revoke(admin: &Admin, params: OfKey) -> Answer {
     let account = account(admin, &params.account).await?.id;
-    commit(admin, vec![Change::RevokeKey { account, key: params.key, at_ms: now_ms() }]).await?;
-    admin.api.revoke(Revoked::Key(params.key));
+    let audit = admin.audit(account, "keys.revoke", format!("key:{}", params.key), json!({}));
+    commit(admin, vec![Change::RevokeKey { account, key: params.key, at_ms: now_ms() }, audit]).await?;
+    admin.api.auth.revoke(Revoked::Key(params.key));
     Ok(json!({}))
 }
 
 async fn enrolment_create(admin: &Admin, params: NewEnrolment) -> Answer {
-    let most = MAX_ENROLMENT_LIFETIME.as_secs();
-    let expires_in_s = params.expires_in_s.unwrap_or(most);
-    if expires_in_s == 0 || expires_in_s > most {
-        let detail = format!("expires_in_s is {expires_in_s}; it must be 1 to {most}");
-        return Err(ProblemKind::InvalidParams.because(detail).at("/expires_in_s"));
-    }
     let account = account(admin, &params.account).await?.id;
-    let mut random = Zeroizing::new([0; 32]);
-    rand::rng().fill_bytes(&mut random[..]);
-    let token = keys::make(Kind::Enrolment, &random);
-    let (id, created_ms) = (EnrolmentId::from_uuid(Uuid::now_v7()), now_ms());
-    let hash = Sha256Digest::of(&random[..]);
-    let expires_ms = created_ms + expires_in_s * 1000;
-    commit(admin, vec![Change::CreateEnrolment { account, id, hash, created_ms, expires_ms }]).await?;
-    Ok(json!({ "token": token.as_str(), "expires_in_s": expires_in_s, "pair_url": admin.url.to_string() }))
+    let (token, enrolment, change) = enrolments::new_enrolment(account, params.expires_in_s)?;
+    let detail = json!({ "expires_ms": enrolment.expires_ms });
+    let audit = admin.audit(account, "enrolments.create", format!("enrolment:{}", enrolment.id), detail);
+    commit(admin, vec![change, audit]).await?;
+    let expires_in_s = (enrolment.expires_ms - enrolment.created_ms) / 1000;
+    Ok(json!({
+        "id": enrolment.id, "token": token.as_str(), "expires_in_s": expires_in_s, "pair_url": admin.url.to_string(),
+    }))
 }
 
 async fn agent_list(admin: &Admin, params: OfAccount) -> Answer {
@@ -243,7 +246,8 @@ async fn agent_list(admin: &Admin, params: OfAccount) -> Answer {
 async fn agent_revoke(admin: &Admin, params: OfAgent) -> Answer {
     let account = account(admin, &params.account).await?.id;
     let agent = params.agent;
-    commit(admin, vec![Change::RevokeAgent { account, agent, at_ms: now_ms() }]).await?;
+    let audit = admin.audit(account, "agents.revoke", format!("agent:{agent}"), json!({}));
+    commit(admin, vec![Change::RevokeAgent { account, agent, at_ms: now_ms() }, audit]).await?;
     admin.api.sessions.end(agent, CloseCode::Revoked);
     admin.api.jobs.agent_revoked(account, agent).await;
     Ok(json!({}))
@@ -252,11 +256,12 @@ async fn agent_revoke(admin: &Admin, params: OfAgent) -> Answer {
 async fn agent_release(admin: &Admin, params: OfAgent) -> Answer {
     let account = account(admin, &params.account).await?.id;
     let agent = params.agent;
-    commit(admin, vec![Change::ReleaseAgent { account, agent, at_ms: now_ms() }]).await?;
+    let audit = admin.audit(account, "agents.release", format!("agent:{agent}"), json!({}));
+    commit(admin, vec![Change::ReleaseAgent { account, agent, at_ms: now_ms() }, audit]).await?;
     Ok(json!({}))
 }
 
-async fn account(admin: &Admin, name: &str) -> Result<AccountRow, Problem> {
+pub(super) async fn account(admin: &Admin, name: &str) -> Result<AccountRow, Problem> {
     let found = admin.api.store.account_named(name).await.map_err(internal)?;
     found.ok_or_else(|| {
         let detail = format!("there is no account `{name}`: see account.list, or make it by account.create");
@@ -264,22 +269,6 @@ async fn account(admin: &Admin, name: &str) -> Result<AccountRow, Problem> {
     })
 }
 
-fn check_name(name: &str) -> Result<(), Problem> {
-    if (1..=MAX_NAME_CHARS).contains(&name.chars().count()) && !name.chars().any(char::is_control) {
-        return Ok(());
-    }
-    let detail = format!("a name has 1 to {MAX_NAME_CHARS} characters, and no control characters");
-    Err(ProblemKind::InvalidParams.because(detail).at("/name"))
-}
-
-async fn commit(admin: &Admin, changes: Vec<Change>) -> Result<(), Problem> {
-    match admin.api.store.commit(changes).await {
-        Ok(_) => Ok(()),
-        Err(error @ CommitError::NotFound(_)) => Err(ProblemKind::NotFound.because(error.to_string())),
-        Err(error @ CommitError::Exists(_)) => Err(ProblemKind::Conflict.because(error.to_string())),
-        Err(error) => {
-            tracing::error!(%error, "an admin change could not be stored");
-            Err(ProblemKind::Internal.because("the change could not be stored: see the broker's log"))
-        }
-    }
+pub(super) async fn commit(admin: &Admin, changes: Vec<Change>) -> Result<Vec<Outcome>, Problem> {
+    admin.api.store.commit(changes).await.map_err(internal_commit)
 }

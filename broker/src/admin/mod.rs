@@ -2,12 +2,14 @@
 //! root may speak on it: the file's mode says so, and the kernel is asked who is at the other end.
 
 mod methods;
+mod people;
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use inkwire_protocol::app::{Problem, ProblemKind, RpcError, RpcRequest, RpcResponse};
+use inkwire_protocol::ids::AccountId;
 use inkwire_transport::BrokerUrl;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
@@ -16,7 +18,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::Api;
+use crate::clock::now_ms;
 use crate::limits::{MAX_ADMIN_CONNECTIONS, MAX_ADMIN_LINE_BYTES};
+use crate::store::{Change, NewAudit};
 
 /// The socket that cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +36,22 @@ pub(crate) struct Admin {
     pub(crate) api: Arc<Api>,
     pub(crate) url: BrokerUrl,
     pub(crate) started_ms: u64,
+}
+
+impl Admin {
+    /// An entry of an account's audit log: whoever may use this socket.
+    fn audit(&self, account: AccountId, action: &'static str, target: String, detail: Value) -> Change {
+        Change::Audit(Box::new(NewAudit {
+            account,
+            at_ms: now_ms(),
+            who: "admin".to_owned(),
+            who_name: "admin socket".to_owned(),
+            address: None,
+            action,
+            target,
+            detail,
+        }))
+    }
 }
 
 /// Makes the socket. The caller holds the data folder's lock, so that what is there is a leftover.

@@ -10,8 +10,8 @@ use http::request::Parts;
 use inkwire_protocol::app::{Problem, ProblemKind};
 use serde_json::{Map, Value};
 
-use super::Api;
 use super::table::{self, Context};
+use super::{Api, Asks};
 use crate::listen::Kind;
 
 /// How a request came in; put into its extensions by `listen`.
@@ -29,6 +29,8 @@ pub(crate) struct Asked {
     pub(crate) api: Arc<Api>,
     pub(crate) headers: HeaderMap,
     pub(crate) door: Door,
+    /// Neither GET nor HEAD.
+    pub(crate) changes: bool,
 }
 
 impl FromRequestParts<Arc<Api>> for Asked {
@@ -38,16 +40,27 @@ impl FromRequestParts<Arc<Api>> for Asked {
         // Requests that did not come by a port are tests'.
         let nowhere = Door { peer: SocketAddr::from(([127, 0, 0, 1], 0)), kind: Kind::Tls };
         let door = parts.extensions.get::<Door>().copied().unwrap_or(nowhere);
-        Ok(Self { api: api.clone(), headers: parts.headers.clone(), door })
+        Ok(Self { api: api.clone(), headers: parts.headers.clone(), door, changes: !parts.method.is_safe() })
     }
 }
 
 impl Asked {
-    /// Signs the caller in: what methods are called with.
+    /// What decides about who it is.
+    pub(crate) fn asks(&self) -> Asks<'_> {
+        Asks { headers: &self.headers, kind: self.door.kind, changes: self.changes }
+    }
+
+    /// Signs the caller in and takes one request of what they may ask: what methods are called with.
     pub(crate) async fn context(self) -> Result<Context, Problem> {
-        let nobody = || ProblemKind::Unauthenticated.because("send `Authorization: Bearer` and an API key");
-        let caller = self.api.caller_of(&self.headers).await.and_then(|caller| caller.ok_or_else(nobody));
-        let caller = caller.map_err(|problem| self.api.turned_away("rest", problem))?;
+        let nobody = || {
+            ProblemKind::Unauthenticated
+                .because("send `Authorization: Bearer` and an API key or access token")
+        };
+        let caller = async {
+            let caller = self.api.caller_of(&self.asks()).await?.ok_or_else(nobody)?;
+            self.api.auth.take(&caller).await.map(|()| caller)
+        };
+        let caller = caller.await.map_err(|problem| self.api.turned_away("rest", problem))?;
         Ok(Context { api: self.api, caller, connection: None, peer: self.door.peer })
     }
 

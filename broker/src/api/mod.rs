@@ -14,8 +14,9 @@ mod asked;
 mod calls;
 mod console;
 mod download;
-mod methods;
+pub(crate) mod methods;
 mod openapi;
+mod permissions;
 pub(crate) mod present;
 mod query;
 pub(crate) mod rest;
@@ -25,31 +26,32 @@ mod stream;
 pub(crate) mod table;
 mod upload;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use inkwire_protocol::app::{Problem, ProblemKind, Scope};
+use inkwire_protocol::message::clip;
+use inkwire_transport::BrokerUrl;
 use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 
-use crate::auth::{self, Caller, Revoked, keys};
+use crate::auth::{Auth, Caller, Revoked, keys, logins};
 use crate::clock::now_ms;
 use crate::feed::Feeds;
 use crate::jobs::Jobs;
-use crate::limits::REST_UPLOADS;
+use crate::listen::Kind;
 use crate::pairing::Pairings;
 use crate::sessions::SharedSessions;
 use crate::store::SharedStore;
 use crate::webhooks::Webhooks;
 
 pub(crate) use asked::{Asked, Door};
+pub use permissions::{ApiMethod, api_methods};
 pub(crate) use sign_in::new_key;
-
-/// Revocations that live connections may not have heard of yet; who lags is judged anew in any case.
-const REVOCATIONS: usize = 64;
 
 /// A stream's caller is judged anew at least this often ...
 const JUDGED_ANEW_AFTER: Duration = Duration::from_secs(3600);
@@ -60,6 +62,11 @@ const JUDGED_AGAIN_AFTER: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Api {
     pub(crate) store: SharedStore,
+    pub(crate) auth: Arc<Auth>,
+    /// How the broker is called, with its pin.
+    pub(crate) url: BrokerUrl,
+    /// Where the console is on plain HTTP, if it is.
+    pub(crate) console: Option<SocketAddr>,
     pub(crate) jobs: Jobs,
     pub(crate) sessions: SharedSessions,
     pub(crate) pairings: Arc<Pairings>,
@@ -74,65 +81,67 @@ pub(crate) struct Api {
     pub(crate) uploads: Semaphore,
     /// When this process began.
     pub(crate) started_ms: u64,
-    revoked: broadcast::Sender<Revoked>,
 }
 
 impl Api {
-    pub(crate) fn new(
-        store: SharedStore,
-        jobs: Jobs,
-        sessions: SharedSessions,
-        pairings: Arc<Pairings>,
-        (feeds, webhooks): (Arc<Feeds>, Arc<Webhooks>),
-        closing: CancellationToken,
-    ) -> Self {
-        Self {
-            store,
-            jobs,
-            sessions,
-            pairings,
-            feeds,
-            webhooks,
-            underway: rpc::Underway::default(),
-            calls: calls::Calls::default(),
-            closing,
-            uploads: Semaphore::new(REST_UPLOADS),
-            started_ms: now_ms(),
-            revoked: broadcast::Sender::new(REVOCATIONS),
+    /// Who a request speaks for: by its `Authorization: Bearer`, else by its cookie; none where there is neither. A cookie counts for
+    /// what changes something only on a page whose origin may.
+    pub(crate) async fn caller_of(&self, asks: &Asks<'_>) -> Result<Option<Caller>, Problem> {
+        if let Some(header) = asks.headers.get(AUTHORIZATION) {
+            let token = header.to_str().ok().and_then(keys::bearer);
+            let token = token.ok_or_else(|| {
+                ProblemKind::Unauthenticated
+                    .because("send `Authorization: Bearer` and an API key or access token")
+            })?;
+            return self.auth.bearer(token).await.map(Some);
         }
+        let Some(secret) = logins::of_headers(asks.headers, asks.kind) else { return Ok(None) };
+        if asks.changes {
+            self.must_be_our_page(asks, true)?;
+        }
+        let (caller, _) = self.auth.cookie(secret).await?;
+        Ok(Some(caller))
     }
 
-    /// Who a request speaks for, by its `Authorization: Bearer`; none where there is no such header.
-    pub(crate) async fn caller_of(&self, headers: &HeaderMap) -> Result<Option<Caller>, Problem> {
-        let Some(header) = headers.get(AUTHORIZATION) else { return Ok(None) };
-        let token = header.to_str().ok().and_then(keys::bearer);
-        let token = token.ok_or_else(|| {
-            ProblemKind::Unauthenticated.because("send `Authorization: Bearer` and an API key")
-        })?;
-        auth::authenticate(&self.store, token).await.map(Some)
+    /// Refuses pages whose origin is neither the broker's nor in the configuration; without an origin only where one must be.
+    pub(crate) fn must_be_our_page(&self, asks: &Asks<'_>, must_be: bool) -> Result<(), Problem> {
+        let origin = asks.headers.get(ORIGIN);
+        if origin.is_none() && !must_be {
+            return Ok(());
+        }
+        let scheme = if asks.kind == Kind::Tls { "https" } else { "http" };
+        let host = asks.headers.get(HOST).and_then(|host| host.to_str().ok());
+        match origin.map(|origin| origin.to_str().unwrap_or_default()) {
+            Some(origin) if self.auth.origins.allows(origin, scheme, host) => Ok(()),
+            Some(origin) => Err(ProblemKind::Forbidden.because(format!(
+                "pages of {} may not ask here: name the origin in `api.allowed_origins`",
+                clip(origin)
+            ))),
+            None => Err(ProblemKind::Forbidden.because(
+                "a cookie counts only with an `Origin`, as browsers send it: use an API key instead",
+            )),
+        }
     }
 
     /// A caller was turned away at a door, before any method was called: counted and logged like a refused request.
     pub(crate) fn turned_away(&self, door: &'static str, problem: Problem) -> Problem {
         let kind = problem.kind().unwrap_or(ProblemKind::Internal);
         self.sessions.counters.refused(kind);
-        tracing::info!(door, problem = kind.keyword(), detail = problem.detail, "request refused");
-        problem
-    }
-
-    /// Something was revoked or changed (committed): whoever stands on it is judged anew.
-    pub(crate) fn revoke(&self, revoked: Revoked) {
-        if self.revoked.send(revoked).is_err() {
-            tracing::debug!(?revoked, "no connection stands on what was revoked");
+        // Who asks too often would fill the log, too.
+        if kind == ProblemKind::Busy {
+            tracing::debug!(door, problem = kind.keyword(), detail = problem.detail, "request refused");
+        } else {
+            tracing::info!(door, problem = kind.keyword(), detail = problem.detail, "request refused");
         }
+        problem
     }
 
     /// Waits until the caller may go on no more, and says why: what it came with was revoked, or has expired, or allows less.
     pub(crate) async fn until_invalid(&self, mut caller: Caller, scope: Scope) -> String {
-        let mut revocations = self.revocations();
+        let mut revocations = self.auth.revocations();
         loop {
             // The first time, too: what was revoked before the news was listened to.
-            match auth::judge_anew(&self.store, &caller).await {
+            match self.auth.judge_anew(&caller).await {
                 Ok(same) => caller = same,
                 Err(problem) => return problem.detail,
             }
@@ -147,11 +156,15 @@ impl Api {
             }
         }
     }
+}
 
-    /// Hears of revocations; see [`Caller::concerned_by`] and [`auth::judge_anew`]. Who lags must judge anew, too.
-    pub(crate) fn revocations(&self) -> broadcast::Receiver<Revoked> {
-        self.revoked.subscribe()
-    }
+/// What decides about who asks: headers and the port that they came by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asks<'a> {
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) kind: Kind,
+    /// Whether the request may change something: everything but GET and HEAD, and a WebSocket.
+    pub(crate) changes: bool,
 }
 
 /// Waits for a revocation that may concern the caller, or for one that was missed.

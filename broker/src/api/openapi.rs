@@ -7,6 +7,7 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+use super::stream;
 use super::table::{METHODS, Method, Place, Verb};
 
 /// The document; the same for every caller.
@@ -29,6 +30,7 @@ fn build() -> Value {
             item.insert(verb(place.verb).to_owned(), operation(method, place, &mut generator));
         }
     }
+    paths.insert(stream::PATH.to_owned(), json!({"get": stream::operation()}));
     json!({
         "openapi": "3.1.0",
         "info": {

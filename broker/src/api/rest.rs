@@ -4,6 +4,7 @@
 //! or body. What HTTP does differently (a created job's `Location`, streams, cookies) has a handler of its own.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -12,18 +13,24 @@ use axum::extract::{DefaultBodyLimit, Path, RawPathParams, RawQuery, State};
 use axum::response::IntoResponse as _;
 use axum::routing::{MethodFilter, MethodRouter, get, on, post};
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, LOCATION, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName, LOCATION, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
 use http::request::Parts;
-use http::{HeaderValue, Request, Response, StatusCode};
+use http::{HeaderValue, Method as HttpMethod, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use inkwire_protocol::app::{JobRef, Problem, ProblemKind, Scope, method};
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value};
+use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use super::query::QueryShape;
 use super::table::{self, METHODS, Method, Place, Verb};
 use super::{Api, Asked, console, download, openapi, problem_response, sign_in, stream, upload};
 use crate::limits::{MAX_REST_BODY_BYTES, REQUEST_WITHIN};
+
+/// Browsers ask again after this.
+const CORS_AGE: Duration = Duration::from_secs(600);
 
 type Shared = State<Arc<Api>>;
 type Body1 = Result<Bytes, BytesRejection>;
@@ -32,7 +39,9 @@ type Body1 = Result<Bytes, BytesRejection>;
 pub(crate) fn router(api: Arc<Api>) -> Router {
     let mut router = Router::new()
         .merge(console::router())
-        .route("/v1/sign-in", post(post_sign_in))
+        .route("/v1/sign-in", post(sign_in_for_a_key))
+        .route("/v1/session", get(sign_in::look).delete(sign_in::end).post(begin_session))
+        .route("/.well-known/jwks.json", get(jwks))
         .route("/v1/openapi.json", get(async || json(StatusCode::OK, openapi::document())))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
@@ -54,7 +63,25 @@ pub(crate) fn router(api: Arc<Api>) -> Router {
             problem_response(&problem)
         })
         .layer(DefaultBodyLimit::max(MAX_REST_BODY_BYTES))
+        .layer(cors(&api))
         .with_state(api)
+}
+
+/// Pages of the origins in the configuration may ask with a token, and read the answer. Never with a cookie.
+fn cors(api: &Api) -> CorsLayer {
+    let origins = api.auth.origins.others().filter_map(|origin| HeaderValue::from_str(origin).ok());
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_methods([HttpMethod::GET, HttpMethod::POST, HttpMethod::PATCH, HttpMethod::DELETE])
+        .allow_headers([
+            AUTHORIZATION,
+            CONTENT_TYPE,
+            HeaderName::from_static("idempotency-key"),
+            HeaderName::from_static("content-digest"),
+            HeaderName::from_static("last-event-id"),
+        ])
+        .expose_headers([LOCATION, RETRY_AFTER])
+        .max_age(CORS_AGE)
 }
 
 /// Serves a method as its entry in the table says.
@@ -93,7 +120,7 @@ pub(crate) fn dressed(mut response: Response<Body>) -> Response<Body> {
     response
 }
 
-fn respond(answered: Result<Value, Problem>) -> Response<Body> {
+pub(super) fn respond(answered: Result<Value, Problem>) -> Response<Body> {
     match answered {
         Ok(value) => json(StatusCode::OK, &value),
         Err(problem) => problem_response(&problem),
@@ -158,13 +185,23 @@ async fn get_document(asked: Asked, Path(job): Path<String>) -> Response<Body> {
     }
 }
 
-async fn post_sign_in(State(api): Shared, body: Body1) -> Response<Body> {
-    let signed_in = async {
-        let request = table::read(Value::Object(read_body(body)?))?;
-        let signed_in = sign_in::redeem(&api, &request).await?;
-        serde_json::to_value(signed_in).map_err(|error| ProblemKind::Internal.because(error.to_string()))
-    };
-    respond(signed_in.await)
+async fn sign_in_for_a_key(asked: Asked, body: Body1) -> Response<Body> {
+    match read_body(body) {
+        Ok(params) => sign_in::key(asked, params).await,
+        Err(problem) => problem_response(&problem),
+    }
+}
+
+async fn begin_session(asked: Asked, body: Body1) -> Response<Body> {
+    match read_body(body) {
+        Ok(params) => sign_in::begin(asked, params).await,
+        Err(problem) => problem_response(&problem),
+    }
+}
+
+/// The public keys of access tokens (RFC 7517).
+async fn jwks(State(api): Shared) -> Response<Body> {
+    json(StatusCode::OK, &api.auth.tokens.published())
 }
 
 /// Ready means: new work is taken, and the store answers.

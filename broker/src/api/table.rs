@@ -13,7 +13,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::Api;
-use super::methods::{agents, documents, events, jobs, me, pairings, printers, stats, webhooks};
+use super::methods::{
+    agents, audit, documents, enrolments, events, jobs, keys, limits, me, pairings, printers, session, stats,
+    users, webhooks,
+};
 use super::rpc::Connection;
 use crate::auth::Caller;
 use crate::clock::now_ms;
@@ -209,6 +212,44 @@ methods! {
     method::PAIRINGS_SHOW, Operate, (Post "/v1/pairings/show"), pairings::show;
     /// Takes an agent into the account.
     method::PAIRINGS_APPROVE, Operate, (Post "/v1/pairings/approve"), pairings::approve;
+    /// Sends an agent that asks to be paired away.
+    method::PAIRINGS_REFUSE, Operate, (Post "/v1/pairings/refuse"), pairings::refuse;
+    /// Makes a short-lived access token (JWT) that may do no more than its maker.
+    method::SESSION_TOKEN, Read, (Post "/v1/tokens"), session::token;
+    /// Makes a one-time ticket with which a page opens one WebSocket.
+    method::SESSION_TICKET, Read, (Post "/v1/tickets"), session::ticket;
+    /// Changes the signed-in person's own password.
+    method::SESSION_SET_PASSWORD, Read, (Post "/v1/session/password"), session::set_password;
+    /// All people of the account.
+    method::USERS_LIST, Admin, (Get "/v1/users"), users::list;
+    /// Makes a person.
+    method::USERS_CREATE, Admin, (Post "/v1/users"), users::create;
+    /// Changes a person's name or role, keeps them out or lets them in.
+    method::USERS_UPDATE, Admin, (Patch "/v1/users/{user}"), users::update;
+    /// Sets or takes away a person's password; they are signed out.
+    method::USERS_SET_PASSWORD, Admin, (Post "/v1/users/{user}/password"), users::set_password;
+    /// Removes a person with everything they have open.
+    method::USERS_REMOVE, Admin, (Delete "/v1/users/{user}"), users::remove;
+    /// Makes a one-time sign-in link for a person.
+    method::USERS_LINK, Admin, (Post "/v1/users/{user}/link"), users::link;
+    /// A page of API keys, newest first, without their secrets.
+    method::KEYS_LIST, Admin, (Get "/v1/keys"), keys::list;
+    /// Makes an API key; its secret is shown only now.
+    method::KEYS_CREATE, Admin, (Post "/v1/keys"), keys::create;
+    /// Ends an API key; connections that use it are closed.
+    method::KEYS_REVOKE, Admin, (Delete "/v1/keys/{key}"), keys::revoke;
+    /// Enrolment tokens of the last day, without their secrets.
+    method::ENROLMENTS_LIST, Operate, (Get "/v1/enrolments"), enrolments::list;
+    /// Makes a one-use token that pairs an agent without asking.
+    method::ENROLMENTS_CREATE, Operate, (Post "/v1/enrolments"), enrolments::create;
+    /// Ends an enrolment token that was not used.
+    method::ENROLMENTS_REVOKE, Operate, (Delete "/v1/enrolments/{enrolment}"), enrolments::revoke;
+    /// A page of administrative acts, newest first.
+    method::AUDIT_LIST, Admin, (Get "/v1/audit"), audit::list;
+    /// What the account may use, and uses.
+    method::LIMITS_GET, Read, (Get "/v1/limits"), limits::get;
+    /// Lowers what the account may use, or raises it up to the broker's own bounds.
+    method::LIMITS_SET, Admin, (Patch "/v1/limits"), limits::set;
 }
 
 /// The method of this name.

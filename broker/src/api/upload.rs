@@ -47,6 +47,7 @@ pub(super) async fn submit(
     let request = request(parts)?;
     let stated = stated_digest(&parts.headers)?;
     let length = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    api.auth.admit_job(account, length.unwrap_or(0)).await?;
     let Ok(_permit) = api.uploads.try_acquire() else {
         let mut problem = ProblemKind::Busy.because("too many documents are coming in just now: try again");
         problem.retry_after_s = Some(5);

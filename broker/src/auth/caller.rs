@@ -13,16 +13,36 @@ pub(crate) struct Caller {
     pub(crate) scope: Scope,
     /// When this must be judged anew: of a key or token its end, of a sign-in when it has idled too long.
     pub(crate) expires_ms: Option<u64>,
-    /// Came by an access token or ticket of ours: it makes no others, or it would never end.
-    pub(crate) by_token: bool,
+    /// Came by an access token or a ticket, which may do less than its maker. Such a caller makes no others, or it would never end.
+    pub(crate) cap: Option<Cap>,
+}
+
+/// What a token allows of what its maker may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cap {
+    pub(crate) scope: Scope,
+    pub(crate) expires_ms: u64,
 }
 
 /// A key, a person, or somebody whom another issuer's token names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Principal {
-    Key { id: KeyId, name: String },
-    User { id: UserId, name: String, role: Role, login: LoginId },
-    Token { subject: String, issuer: String },
+    Key {
+        id: KeyId,
+        name: String,
+        /// Whose own it is; none where it belongs to the account.
+        user: Option<UserId>,
+    },
+    User {
+        id: UserId,
+        name: String,
+        role: Role,
+        login: LoginId,
+    },
+    Token {
+        subject: String,
+        issuer: String,
+    },
 }
 
 /// What was revoked or changed (committed): whoever stands on it is judged anew.
@@ -58,7 +78,7 @@ impl Principal {
 
     fn who(&self) -> Who {
         match self.clone() {
-            Self::Key { id, name } => Who::Key { id, name },
+            Self::Key { id, name, .. } => Who::Key { id, name },
             Self::User { id, name, role, .. } => Who::User { id, name, role },
             Self::Token { subject, issuer } => Who::Token { subject, issuer },
         }
@@ -73,14 +93,14 @@ impl Caller {
         }
         let (has, needs) = (self.scope.keyword(), scope.keyword());
         Err(ProblemKind::Forbidden.because(match &self.principal {
-            Principal::Key { name, .. } => {
+            Principal::Key { name, .. } if self.cap.is_none() => {
                 format!("key `{name}` has scope `{has}`, this needs `{needs}`: use another key")
             }
-            Principal::User { name, role, .. } if self.scope == role.scope() => {
+            Principal::User { name, role, .. } if self.cap.is_none() => {
                 let role = role.keyword();
                 format!("user `{name}` is {role}, this needs scope `{needs}`: ask an owner of the account")
             }
-            Principal::User { .. } | Principal::Token { .. } => {
+            Principal::Key { .. } | Principal::User { .. } | Principal::Token { .. } => {
                 format!("the token has scope `{has}`, this needs `{needs}`: use another token")
             }
         }))
@@ -96,9 +116,18 @@ impl Caller {
         match (revoked, &self.principal) {
             (Revoked::Key(gone), Principal::Key { id, .. }) => gone == id,
             (Revoked::User(gone), Principal::User { id, .. }) => gone == id,
+            (Revoked::User(gone), Principal::Key { user, .. }) => Some(gone) == user.as_ref(),
             (Revoked::Login(gone), Principal::User { login, .. }) => gone == login,
             (Revoked::Key(_) | Revoked::User(_) | Revoked::Login(_) | Revoked::Limits(_), _) => false,
         }
+    }
+
+    /// The same caller with no more than a token allows.
+    pub(crate) fn capped(mut self, cap: Cap) -> Self {
+        self.scope = self.scope.min(cap.scope);
+        self.expires_ms = Some(self.expires_ms.map_or(cap.expires_ms, |at| at.min(cap.expires_ms)));
+        self.cap = Some(cap);
+        self
     }
 
     /// As the API shows it.
@@ -125,12 +154,12 @@ mod tests {
             principal,
             scope,
             expires_ms: Some(10),
-            by_token: false,
+            cap: None,
         }
     }
 
     fn key(n: u128) -> Principal {
-        Principal::Key { id: KeyId::from_uuid(Uuid::from_u128(n)), name: "till".into() }
+        Principal::Key { id: KeyId::from_uuid(Uuid::from_u128(n)), name: "till".into(), user: None }
     }
 
     fn user(n: u128, role: Role) -> Principal {

@@ -17,6 +17,10 @@ pub(crate) enum Kind {
     Enrolment,
     /// A one-time sign-in link's token.
     SignIn,
+    /// A person's sign-in, in a cookie.
+    Login,
+    /// A one-time ticket.
+    Ticket,
 }
 
 impl Kind {
@@ -26,6 +30,8 @@ impl Kind {
             Self::Key => "ik_",
             Self::Enrolment => "ie_",
             Self::SignIn => "is_",
+            Self::Login => "il_",
+            Self::Ticket => "it_",
         }
     }
 }

@@ -6,6 +6,42 @@
 
 use std::net::IpAddr;
 
+/// Pages of others that may speak for who looks at them, and the broker's own names.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Origins {
+    allowed: Vec<String>,
+}
+
+impl Origins {
+    /// `origins` as they were written: `https://shop.example`. None where one is not an origin.
+    pub(crate) fn new<'a>(origins: impl IntoIterator<Item = &'a str>) -> Option<Self> {
+        let allowed = origins.into_iter().map(normal).collect::<Option<_>>()?;
+        Some(Self { allowed })
+    }
+
+    /// All that the configuration names.
+    pub(crate) fn others(&self) -> impl Iterator<Item = &str> {
+        self.allowed.iter().map(String::as_str)
+    }
+
+    /// Whether a page of `origin` may ask with a cookie, or open a WebSocket. `scheme` and `host` are those of the request itself:
+    /// the broker's own pages are on the same.
+    pub(crate) fn allows(&self, origin: &str, scheme: &str, host: Option<&str>) -> bool {
+        let Some(origin) = normal(origin) else { return false };
+        let own = host.and_then(|host| normal(&format!("{scheme}://{host}")));
+        own.as_ref() == Some(&origin) || self.allowed.contains(&origin)
+    }
+}
+
+/// Scheme, host and port in the one spelling that browsers use.
+pub(crate) fn normal(text: &str) -> Option<String> {
+    let url = url::Url::parse(text).ok()?;
+    let bare =
+        url.path() == "/" && url.query().is_none() && url.fragment().is_none() && url.username().is_empty();
+    let web = matches!(url.scheme(), "https" | "http") && url.has_host() && bare;
+    if web { Some(url.origin().ascii_serialization()) } else { None }
+}
+
 /// Whether a request's `Host` is this machine by one of its own names, at this port.
 pub(crate) fn is_loopback_authority(authority: &str, port: u16) -> bool {
     let (host, at) = match authority.rsplit_once(':') {
@@ -21,6 +57,30 @@ pub(crate) fn is_loopback_authority(authority: &str, port: u16) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pages_of_the_broker_and_of_the_configuration_may() {
+        let origins = Origins::new(["https://Shop.example", "https://print.example.com:443/"]).unwrap();
+        let at = |origin| origins.allows(origin, "https", Some("10.0.0.5:7443"));
+        for origin in ["https://10.0.0.5:7443", "https://shop.example", "https://print.example.com"] {
+            assert!(at(origin), "{origin}");
+        }
+        for origin in [
+            "null",
+            "",
+            "http://10.0.0.5:7443",
+            "https://10.0.0.5",
+            "https://10.0.0.5:7444",
+            "http://shop.example",
+            "https://shop.example.evil.example",
+            "https://evil.example",
+            "https://shop.example@evil.example",
+        ] {
+            assert!(!at(origin), "{origin}");
+        }
+        assert!(!origins.allows("https://a", "https", None));
+        assert!(Origins::new(["*"]).is_none() && Origins::new(["https://a/b"]).is_none());
+    }
 
     #[test]
     fn only_this_machines_own_names_are_this_machine() {

@@ -1,7 +1,9 @@
 //! The configuration as people write it.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use inkwire_protocol::app::Scope;
 use serde::Deserialize;
 
 /// The configuration as written (TOML). Every key may be left out but `data_dir`.
@@ -22,6 +24,10 @@ pub struct RawConfig {
     pub tls: Option<RawTls>,
     /// Proxies in front of the broker.
     pub proxies: Option<RawProxies>,
+    /// Pages of others, and access tokens.
+    pub api: RawApi,
+    /// Others whose access tokens are taken.
+    pub issuer: Vec<RawIssuer>,
     /// Bounds.
     pub limits: RawLimits,
     /// How long things are kept.
@@ -99,6 +105,64 @@ pub struct RawLimits {
     pub max_connections: Option<usize>,
     /// Connections at once from one address.
     pub max_connections_per_address: Option<usize>,
+    /// Requests a second of one key, user or token, in the long run; 0 takes the bound away.
+    pub requests_per_s: Option<u32>,
+    /// Requests that may come at once after a quiet time.
+    pub request_burst: Option<u32>,
+    /// App connections of one account at once.
+    pub connections_per_account: Option<u32>,
+    /// Jobs of one account in a day (UTC); no bound unless said.
+    pub jobs_per_day: Option<u64>,
+    /// Bytes of documents that one account may keep; no bound unless said.
+    pub stored_bytes_per_account: Option<u64>,
+    /// API keys of one account.
+    pub keys_per_account: Option<u32>,
+    /// Users of one account.
+    pub users_per_account: Option<u32>,
+    /// Webhooks of one account.
+    pub webhooks_per_account: Option<u32>,
+}
+
+/// `[api]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawApi {
+    /// Origins of others' pages that may ask here: `"https://shop.example"`.
+    pub allowed_origins: Vec<String>,
+    /// The keys that sign access tokens are rotated this often; 30 days unless said.
+    pub rotate_token_keys_s: Option<u64>,
+}
+
+/// `[[issuer]]`: somebody else whose access tokens (JWT) are taken.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawIssuer {
+    /// The tokens' `iss`.
+    pub issuer: String,
+    /// The tokens' `aud`.
+    pub audience: String,
+    /// Its public keys (RFC 7517): an absolute path, or an https URL.
+    pub jwks: String,
+    /// Certificate authorities for that URL (PEM); the platform's unless said.
+    #[serde(default)]
+    pub ca: Option<PathBuf>,
+    /// Which of `EdDSA`, `ES256`, `RS256` it signs with; the first two unless said.
+    #[serde(default)]
+    pub algorithms: Vec<String>,
+    /// An account's name, or `claim:NAME`.
+    pub account: String,
+    /// The claim that says what may be done.
+    #[serde(default)]
+    pub scope_claim: Option<String>,
+    /// What its values mean.
+    #[serde(default)]
+    pub scopes: BTreeMap<String, Scope>,
+    /// What may be done where the claim says nothing known.
+    #[serde(default)]
+    pub scope: Option<Scope>,
+    /// The keys are read again for an unknown `kid`, but no oftener than this; 60 unless said.
+    #[serde(default)]
+    pub refresh_s: Option<u64>,
 }
 
 /// `[outbound]`: documents fetched by URL, and webhooks. Without it only public addresses are reached.

@@ -4,8 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use inkwire_protocol::ids::{AccountId, EventOffset};
-use tokio::sync::broadcast::{self, error::RecvError};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -25,20 +24,33 @@ pub(super) struct Feed {
     ring: Mutex<Ring>,
     /// The newest event that is in the ring, or was there before its first run.
     newest: watch::Sender<Option<EventOffset>>,
+    /// Events of the account were committed.
+    stirred: Arc<Notify>,
     /// Ends the task.
     _ends: DropGuard,
 }
 
 impl Feed {
     pub(super) fn start(store: SharedStore, account: AccountId) -> Arc<Self> {
-        let wakeups = store.wakeups();
+        let stirred = Arc::new(Notify::new());
         let newest = watch::Sender::new(None);
         let ended = CancellationToken::new();
         let _ends = ended.clone().drop_guard();
-        let feed = Arc::new(Self { store, account, ring: Mutex::default(), newest, _ends });
-        let following = follow(Arc::downgrade(&feed), account, wakeups);
+        let feed = Arc::new(Self {
+            store,
+            account,
+            ring: Mutex::default(),
+            newest,
+            stirred: stirred.clone(),
+            _ends,
+        });
+        let following = follow(Arc::downgrade(&feed), stirred);
         tokio::spawn(async move { ended.run_until_cancelled(following).await });
         feed
+    }
+
+    pub(super) fn stir(&self) {
+        self.stirred.notify_one();
     }
 
     pub(super) fn news(&self) -> watch::Receiver<Option<EventOffset>> {
@@ -68,7 +80,7 @@ impl Feed {
     }
 }
 
-async fn follow(feed: Weak<Feed>, account: AccountId, mut wakeups: broadcast::Receiver<AccountId>) {
+async fn follow(feed: Weak<Feed>, stirred: Arc<Notify>) {
     let mut at: Option<EventOffset> = None;
     loop {
         let began = Instant::now();
@@ -77,18 +89,14 @@ async fn follow(feed: Weak<Feed>, account: AccountId, mut wakeups: broadcast::Re
             match news(&feed, &mut at).await {
                 Ok(()) => feed.gathering(),
                 // The cause is in the log. Readers wait; nothing is lost.
-                Err(_) => READ_AGAIN,
+                Err(_) => {
+                    stirred.notify_one();
+                    READ_AGAIN
+                }
             }
         };
         tokio::time::sleep_until(began + gathering).await;
-        loop {
-            match wakeups.recv().await {
-                Ok(woken) if woken != account => {}
-                // Lagging means: something may have been missed, so look.
-                Ok(_) | Err(RecvError::Lagged(_)) => break,
-                Err(RecvError::Closed) => return,
-            }
-        }
+        stirred.notified().await;
     }
 }
 

@@ -14,10 +14,11 @@ mod ring;
 mod run;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use inkwire_protocol::app::EventPosition;
 use inkwire_protocol::ids::{AccountId, EventOffset};
+use tokio::sync::broadcast::{self, error::RecvError};
 
 pub(crate) use filter::{Filter, check_kinds};
 pub(crate) use reader::{Piece, Reader};
@@ -33,8 +34,10 @@ const TIDY_AT: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Feeds {
     store: SharedStore,
-    accounts: Mutex<HashMap<AccountId, Weak<Feed>>>,
+    accounts: Accounts,
 }
+
+type Accounts = Arc<Mutex<HashMap<AccountId, Weak<Feed>>>>;
 
 /// Where a follower begins.
 #[derive(Debug)]
@@ -46,8 +49,11 @@ pub(crate) struct Joined {
 }
 
 impl Feeds {
+    /// Feeds of a store; to be made where tasks can be started.
     pub(crate) fn new(store: SharedStore) -> Self {
-        Self { store, accounts: Mutex::default() }
+        let accounts = Accounts::default();
+        tokio::spawn(stir(store.wakeups(), Arc::downgrade(&accounts)));
+        Self { store, accounts }
     }
 
     /// Follows an account's log after a place that was seen before, or from now on.
@@ -77,7 +83,7 @@ impl Feeds {
     }
 
     fn feed(&self, account: AccountId) -> Arc<Feed> {
-        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut accounts = lock(&self.accounts);
         if let Some(feed) = accounts.get(&account).and_then(Weak::upgrade) {
             return feed;
         }
@@ -86,8 +92,34 @@ impl Feeds {
         }
         let feed = Feed::start(self.store.clone(), account);
         accounts.insert(account, Arc::downgrade(&feed));
+        // What was committed before it could be found here.
+        feed.stir();
         feed
     }
+}
+
+/// Hands each wake-up of the store to the one feed that it is about.
+async fn stir(
+    mut wakeups: broadcast::Receiver<AccountId>,
+    accounts: Weak<Mutex<HashMap<AccountId, Weak<Feed>>>>,
+) {
+    loop {
+        let woken = wakeups.recv().await;
+        let Some(accounts) = accounts.upgrade() else { return };
+        let accounts = lock(&accounts);
+        match woken {
+            Ok(account) => accounts.get(&account).and_then(Weak::upgrade).iter().for_each(|feed| feed.stir()),
+            // Some were missed: everybody looks.
+            Err(RecvError::Lagged(_)) => {
+                accounts.values().filter_map(Weak::upgrade).for_each(|feed| feed.stir())
+            }
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whether the log still holds everything after a place.

@@ -20,7 +20,8 @@ pub(crate) struct Reader {
     feed: Arc<Feed>,
     news: watch::Receiver<Option<EventOffset>>,
     at: EventPosition,
-    filter: Filter,
+    /// None lets everything through.
+    filter: Option<Arc<Filter>>,
 }
 
 /// What came next in the log.
@@ -29,12 +30,13 @@ pub(crate) struct Piece {
     run: Arc<Run>,
     /// Everything up to here was seen before.
     after: EventOffset,
-    filter: Option<Filter>,
+    filter: Option<Arc<Filter>>,
 }
 
 impl Reader {
     pub(super) fn new(feed: Arc<Feed>, at: EventPosition, filter: Filter) -> Self {
         let news = feed.news();
+        let filter = (!filter.is_open()).then(|| Arc::new(filter));
         Self { feed, news, at, filter }
     }
 
@@ -59,8 +61,7 @@ impl Reader {
             if let Some(run) = run {
                 let after = self.at.offset;
                 self.at = EventPosition { epoch: run.epoch, offset: run.through };
-                let filter = if self.filter.is_open() { None } else { Some(self.filter.clone()) };
-                return Ok(Piece { run, after, filter });
+                return Ok(Piece { run, after, filter: self.filter.clone() });
             }
             if self.news.changed().await.is_err() {
                 // Only while the broker stops.

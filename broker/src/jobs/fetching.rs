@@ -3,9 +3,11 @@
 //! What is to be fetched stands in the store, so that it goes on after a restart, from the beginning of the document. A server that may do
 //! better another time is asked again; everything else ends the job with the reason.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use inkwire_protocol::ids::AccountId;
 use inkwire_protocol::job::{Event, State};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +16,7 @@ use super::Jobs;
 use super::input::Wish;
 use super::transition::Note;
 use crate::documents::{UploadError, Whole};
-use crate::limits::{FETCHES_AT_ONCE, MAX_FETCHES};
+use crate::limits::{FETCHES_AT_ONCE, FETCHES_AT_ONCE_EACH, MAX_FETCHES};
 use crate::outbound::{Outbound, OutboundError};
 use crate::store::{Change, FetchRow, JobRow};
 
@@ -28,10 +30,17 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone)]
 pub(super) struct Fetching {
     pub(super) outbound: Arc<Outbound>,
-    /// Fetches at once, and fetches that wait or run.
+    /// Fetches at once, all accounts together.
     places: Arc<Semaphore>,
-    room: Arc<Semaphore>,
+    rooms: Arc<Mutex<HashMap<AccountId, Weak<Room>>>>,
     stop: CancellationToken,
+}
+
+/// What one account may have, so that slow servers of one hold up nobody else.
+#[derive(Debug)]
+struct Room {
+    at_once: Semaphore,
+    waiting: Arc<Semaphore>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -66,30 +75,43 @@ impl Failed {
 
 impl Fetching {
     pub(super) fn new(outbound: Arc<Outbound>, stop: CancellationToken) -> Self {
-        let (places, room) = (Semaphore::new(FETCHES_AT_ONCE), Semaphore::new(MAX_FETCHES));
-        Self { outbound, places: Arc::new(places), room: Arc::new(room), stop }
+        Self { outbound, places: Arc::new(Semaphore::new(FETCHES_AT_ONCE)), rooms: Arc::default(), stop }
     }
 
-    /// Whether one more may wait.
-    pub(super) fn has_room(&self) -> bool {
-        self.room.available_permits() > 0
+    /// Whether one more of the account may wait.
+    pub(super) fn has_room(&self, account: AccountId) -> bool {
+        self.room(account).waiting.available_permits() > 0
+    }
+
+    fn room(&self, account: AccountId) -> Arc<Room> {
+        let mut rooms = self.rooms.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(room) = rooms.get(&account).and_then(Weak::upgrade) {
+            return room;
+        }
+        rooms.retain(|_, room| room.strong_count() > 0);
+        let waiting = Arc::new(Semaphore::new(MAX_FETCHES));
+        let room = Arc::new(Room { at_once: Semaphore::new(FETCHES_AT_ONCE_EACH), waiting });
+        rooms.insert(account, Arc::downgrade(&room));
+        room
     }
 
     /// Fetches a document in a task of its own.
     pub(super) fn begin(&self, jobs: Jobs, row: FetchRow) {
-        let fetching = self.clone();
+        let (fetching, room) = (self.clone(), self.room(row.account));
         let stop = self.stop.clone();
         tokio::spawn(async move {
+            let waiting = room.waiting.clone().acquire_owned();
             // More than may wait were found at a start: they wait here.
-            let Ok(_room) = fetching.room.clone().acquire_owned().await else { return };
-            stop.run_until_cancelled(fetching.run(&jobs, &row)).await;
+            let Some(Ok(_waiting)) = stop.run_until_cancelled(waiting).await else { return };
+            stop.run_until_cancelled(fetching.run(&jobs, &row, &room)).await;
         });
     }
 
-    async fn run(&self, jobs: &Jobs, row: &FetchRow) {
+    async fn run(&self, jobs: &Jobs, row: &FetchRow, room: &Room) {
         let mut pauses = PAUSES.iter();
         let failed = loop {
             let tried = {
+                let Ok(_mine) = room.at_once.acquire().await else { return };
                 let Ok(_place) = self.places.acquire().await else { return };
                 self.once(jobs, row).await
             };

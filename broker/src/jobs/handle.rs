@@ -135,7 +135,7 @@ impl Jobs {
         let document = submission::check(&request, self.max_document_bytes)?;
         let printer = self.printer(account, &request.printer).await?;
         if let Document::Url { url, .. } = &document {
-            self.may_fetch(url)?;
+            self.may_fetch(account, url)?;
         }
         self.admit(document.bytes())?;
         let making =
@@ -144,12 +144,12 @@ impl Jobs {
     }
 
     /// Whether a URL may be fetched, as far as it can be said without trying.
-    fn may_fetch(&self, url: &str) -> Result<(), Problem> {
+    fn may_fetch(&self, account: AccountId, url: &str) -> Result<(), Problem> {
         let refused = |error: OutboundError| {
             ProblemKind::InvalidParams.because(error.to_string()).at("/content/url/url")
         };
         self.fetching.outbound.check(url).map_err(refused)?;
-        if self.fetching.has_room() {
+        if self.fetching.has_room(account) {
             return Ok(());
         }
         let mut problem = ProblemKind::Busy.because("too many documents wait to be fetched");

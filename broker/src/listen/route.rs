@@ -16,7 +16,7 @@ use inkwire_transport::{Meter, SocketConfig};
 use tower::ServiceExt as _;
 
 use super::{From, Kind, Port, agent_door, forwarded, upgrade};
-use crate::api::{Door, problem_response, rest, rpc};
+use crate::api::{Asks, Door, problem_response, rest, rpc};
 use crate::auth::origin;
 use crate::config::ProxyHeader;
 use crate::limits::REQUEST_WITHIN;
@@ -123,9 +123,16 @@ async fn app(
     guard: Guard,
 ) -> Result<Response<Body>, Problem> {
     let (response, pending) = upgrade::agree(&mut request, APP_SUBPROTOCOL, meter)?;
-    // A key that is not valid is refused before the upgrade; none at all may still come as the first message.
-    let caller = port.api.caller_of(request.headers()).await;
-    let caller = caller.map_err(|problem| port.api.turned_away("upgrade", problem))?;
+    // A page may open a WebSocket anywhere, and its browser sends the cookie along: so an origin is always looked at. A key that
+    // is not valid is refused before the upgrade; none at all may still come as the first message.
+    let asks = Asks { headers: request.headers(), kind: door.kind, changes: true };
+    let caller = async {
+        port.api.must_be_our_page(&asks, false)?;
+        let Some(caller) = port.api.caller_of(&asks).await? else { return Ok(None) };
+        let place = port.api.auth.enter(&caller).await?;
+        Ok(Some((caller, place)))
+    };
+    let caller = caller.await.map_err(|problem| port.api.turned_away("upgrade", problem))?;
     let (api, closing) = (port.api.clone(), port.closing.clone());
     port.tracker.spawn(async move {
         if let Some(socket) = pending.any_socket(SocketConfig::APP).await {

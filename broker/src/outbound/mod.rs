@@ -63,7 +63,7 @@ pub(crate) enum OutboundError {
     #[error("TLS cannot be set up: {0}")]
     Setup(String),
     /// HTTP.
-    #[error("{origin} does not answer as HTTP says: {source}")]
+    #[error("{origin} does not answer as HTTP says: {}", chain(.source))]
     Http { origin: String, source: hyper::Error },
     /// Time.
     #[error("{origin} took longer than {seconds} s")]
@@ -110,6 +110,12 @@ impl OutboundError {
     }
 }
 
+/// An error with its causes: hyper's own words alone say little.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
 /// The way out; one for all.
 pub(crate) struct Outbound {
     rules: OutboundRules,
@@ -132,9 +138,8 @@ impl Outbound {
     /// Whether a URL would be taken, as far as it can be said without reaching it: an address in it is judged at once.
     pub(crate) fn check(&self, url: &str) -> Result<Target, OutboundError> {
         let target = Target::read(url, &self.rules.ports)?;
-        match target.host().parse() {
-            Ok(address) => self.judge(&target.host(), address)?,
-            Err(_) => {}
+        if let Ok(address) = target.host().parse() {
+            self.judge(&target.host(), address)?;
         }
         Ok(target)
     }

@@ -13,7 +13,7 @@ mod serve;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use inkwire_protocol::app::{ApprovePairing, PendingPairing, Problem, ProblemKind};
+use inkwire_protocol::app::{ApprovePairing, PendingPairing, Problem, ProblemKind, RefusePairing};
 use inkwire_protocol::ids::{AccountId, AgentId, Sha256Digest};
 use inkwire_protocol::limits::MAX_NAME_CHARS;
 use inkwire_protocol::message::FromPairing;
@@ -59,6 +59,7 @@ impl Pairings {
         account: AccountId,
         account_name: &str,
         approval: &ApprovePairing,
+        audit: Change,
     ) -> Result<AgentRow, Problem> {
         if approval.name.as_ref().is_some_and(|name| name.is_empty() || name.chars().count() > MAX_NAME_CHARS)
         {
@@ -70,7 +71,7 @@ impl Pairings {
             .approve(account, &approval.code, &approval.fingerprint, now_ms())
             .map_err(|denied| problem(&denied))?;
         let name = approval.name.clone().unwrap_or_else(|| applicant.hostname.clone());
-        let made = self.make_agent(Some(account), None, &applicant, name).await;
+        let made = self.make_agent((Some(account), None), &applicant, name, Some(audit)).await;
         let told = match &made {
             Ok(row) => paired(row, account_name),
             Err(_) => {
@@ -88,12 +89,35 @@ impl Pairings {
         Ok(*row)
     }
 
+    /// Sends who waits under the code away, if it holds exactly this key.
+    pub(crate) async fn refuse(
+        &self,
+        account: AccountId,
+        refusal: &RefusePairing,
+        audit: Change,
+    ) -> Result<(), Problem> {
+        let (applicant, answer) = self
+            .book()
+            .approve(account, &refusal.code, &refusal.fingerprint, now_ms())
+            .map_err(|denied| problem(&denied))?;
+        let reason = "somebody refused this PC: ask who administers the account".to_owned();
+        if answer.send(FromPairing::Refused { reason }).is_err() {
+            tracing::debug!("an agent went away before it was refused");
+        }
+        self.store.commit(vec![audit]).await.map_err(|error| {
+            tracing::error!(%error, "a refusal could not be written down");
+            ProblemKind::Internal.because("the refusal was told, but could not be written down")
+        })?;
+        tracing::info!(hostname = applicant.hostname, endpoint = %applicant.observed, "pairing refused");
+        Ok(())
+    }
+
     async fn make_agent(
         &self,
-        account: Option<AccountId>,
-        enrolment: Option<Sha256Digest>,
+        (account, enrolment): (Option<AccountId>, Option<Sha256Digest>),
         applicant: &Applicant,
         name: String,
+        audit: Option<Change>,
     ) -> Result<Box<AgentRow>, CommitError> {
         let new = NewAgent {
             id: AgentId::from_uuid(Uuid::now_v7()),
@@ -106,7 +130,9 @@ impl Pairings {
             version: applicant.version.clone(),
             at_ms: now_ms(),
         };
-        match self.store.commit(vec![Change::PairAgent(Box::new(new))]).await?.pop() {
+        let mut changes = vec![Change::PairAgent(Box::new(new))];
+        changes.extend(audit);
+        match self.store.commit(changes).await?.into_iter().next() {
             Some(Outcome::Agent(row)) => Ok(row),
             other => Err(CommitError::Engine(format!("pairing answered {other:?}"))),
         }

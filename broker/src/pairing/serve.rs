@@ -87,7 +87,7 @@ impl Pairings {
         let Some(hash) = keys::digest(keys::Kind::Enrolment, token) else {
             return refuse(socket, NOT_VALID).await;
         };
-        match self.make_agent(None, Some(hash), applicant, applicant.hostname.clone()).await {
+        match self.make_agent((None, Some(hash)), applicant, applicant.hostname.clone(), None).await {
             Ok(row) => {
                 let account = self.store.account(row.account).await.ok().flatten();
                 tracing::info!(agent = %row.id, name = row.name, endpoint = %applicant.observed, "agent enrolled");

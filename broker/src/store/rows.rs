@@ -85,6 +85,8 @@ pub(crate) struct KeyRow {
     pub(crate) revoked_ms: Option<u64>,
     /// To the hour.
     pub(crate) last_used_ms: Option<u64>,
+    /// Whose own it is: worth nothing without the person. None where it belongs to the account.
+    pub(crate) user: Option<UserId>,
 }
 
 /// An agent.

@@ -31,13 +31,18 @@ impl App {
         Self::over(lab.dial(APP_PATH, APP_SUBPROTOCOL, HeaderMap::new()).await.unwrap().socket)
     }
 
-    fn over(socket: Socket<DialIo>) -> Self {
+    pub(crate) fn over(socket: Socket<DialIo>) -> Self {
         Self { socket, next: 0, notes: VecDeque::new() }
     }
 
     /// Sends text as it is.
     pub(crate) fn raw(&mut self, text: &str) {
         self.socket.queue_text(text.to_owned()).unwrap();
+    }
+
+    /// All notifications that were not taken yet.
+    pub(crate) fn heard(&self) -> String {
+        format!("{:?}", self.notes)
     }
 
     /// Calls a method: its result, or its problem.

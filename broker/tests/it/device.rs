@@ -62,7 +62,13 @@ impl Device {
 
     /// A PC that was enrolled.
     pub(crate) async fn enrolled(lab: &Lab) -> Self {
-        let token = lab.admin("enrolment.create", json!({})).await["token"].as_str().unwrap().to_owned();
+        Self::enrolled_in(lab, "default").await
+    }
+
+    /// A PC that was enrolled in this account.
+    pub(crate) async fn enrolled_in(lab: &Lab, account: &str) -> Self {
+        let token = lab.admin("enrolment.create", json!({ "account": account })).await;
+        let token = token["token"].as_str().unwrap().to_owned();
         let mut device = Self::stranger();
         let (mut link, answer) = device.pair(lab, Some(&token)).await;
         let FromPairing::Paired { agent, .. } = answer else { panic!("{answer:?}") };

@@ -86,6 +86,10 @@ impl Lab {
         self.broker.metrics()
     }
 
+    pub(crate) fn console(&self) -> Option<SocketAddr> {
+        self.broker.console()
+    }
+
     pub(crate) fn admin_socket(&self) -> &Path {
         self.broker.admin_socket()
     }
@@ -172,11 +176,25 @@ impl Lab {
 
     /// Makes a REST request.
     pub(crate) async fn rest(&self, method: Method, path: &str, key: Option<&str>, body: Value) -> Answer {
+        let bearer = key.map(|key| format!("Bearer {key}"));
+        let headers: Vec<(&str, &str)> =
+            bearer.iter().map(|bearer| ("authorization", bearer.as_str())).collect();
+        self.ask(method, path, &headers, body).await
+    }
+
+    /// The same with any headers.
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Value,
+    ) -> Answer {
         let mut sender = self.http().await;
         let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
         let mut request = Request::builder().method(method).uri(path).header("host", self.url.authority());
-        if let Some(key) = key {
-            request = request.header("authorization", format!("Bearer {key}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         let response = sender.send_request(request.body(Full::new(body)).unwrap()).await.unwrap();
         let (head, body) = response.into_parts();

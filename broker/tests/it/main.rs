@@ -11,12 +11,20 @@
 
 mod api;
 mod app;
+mod attacks;
+mod auth;
 mod device;
 mod dial;
+mod docs;
 mod drain;
 mod events;
 mod fan_out;
+mod fetching;
+mod hook;
+mod isolation;
+mod issuers;
 mod jobs;
+mod killed;
 mod lab;
 mod limits;
 mod manage;
@@ -26,3 +34,4 @@ mod proxies;
 mod session;
 mod stream;
 mod submit;
+mod webhooks;

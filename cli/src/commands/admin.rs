@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use clap::{Subcommand, ValueEnum};
-use inkwire_client::protocol::ids::{AgentId, KeyId};
+use inkwire_client::protocol::ids::{AgentId, EnrolmentId, KeyId};
 use serde_json::{Value, json};
 
 use crate::admin_socket;
@@ -50,6 +50,20 @@ enum What {
     /// Agents
     #[command(subcommand)]
     Agent(Agent),
+    /// What an account may use, and uses
+    #[command(subcommand)]
+    Limits(Limits),
+    /// Who changed what, newest first
+    Audit {
+        #[arg(long, default_value = "default")]
+        account: String,
+        /// At most so many
+        #[arg(long, default_value_t = 50)]
+        limit: u32,
+        /// Only acts that begin with this, such as `keys.`
+        #[arg(long)]
+        action: Option<String>,
+    },
     /// How the broker is
     Status,
 }
@@ -66,6 +80,43 @@ enum Account {
 enum User {
     /// Make one
     Create {
+        name: String,
+        #[arg(long, default_value = "default")]
+        account: String,
+        /// What they may do; each includes the ones before it
+        #[arg(long, value_enum, default_value = "owner")]
+        role: Role,
+        /// Read a password from standard input; without one they sign in by a link
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Change what one is called or may do
+    Update {
+        name: String,
+        #[arg(long, default_value = "default")]
+        account: String,
+        #[arg(long)]
+        rename: Option<String>,
+        #[arg(long, value_enum)]
+        role: Option<Role>,
+        /// Keep them out; what they have open is closed
+        #[arg(long, conflicts_with = "enable")]
+        disable: bool,
+        /// Let them in again
+        #[arg(long)]
+        enable: bool,
+    },
+    /// Set a password, read from standard input; they are signed out everywhere
+    Password {
+        name: String,
+        #[arg(long, default_value = "default")]
+        account: String,
+        /// Take the password away: they sign in by links only
+        #[arg(long)]
+        remove: bool,
+    },
+    /// Remove one with everything they have open
+    Remove {
         name: String,
         #[arg(long, default_value = "default")]
         account: String,
@@ -95,6 +146,9 @@ enum Key {
         /// What it may do; each includes the ones before it
         #[arg(long, value_enum, default_value = "submit")]
         scope: Scope,
+        /// Ends by itself after so many days
+        #[arg(long, value_name = "DAYS")]
+        expires_in_days: Option<u64>,
     },
     /// List all of an account, without their secrets
     List {
@@ -113,13 +167,61 @@ enum Key {
 enum Scope {
     Read,
     Submit,
+    Operate,
     Admin,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Role {
+    Viewer,
+    Submitter,
+    Operator,
+    Owner,
+}
+
+impl Role {
+    const fn keyword(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Submitter => "submitter",
+            Self::Operator => "operator",
+            Self::Owner => "owner",
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum Limits {
+    /// Show them
+    Get {
+        #[arg(long, default_value = "default")]
+        account: String,
+    },
+    /// Set some: `requests_per_s=20 jobs_per_day=1000 stored_bytes=none`
+    Set {
+        /// NAME=NUMBER, or NAME=none for no bound but the broker's own
+        #[arg(required = true, value_name = "NAME=NUMBER")]
+        limits: Vec<String>,
+        #[arg(long, default_value = "default")]
+        account: String,
+    },
 }
 
 #[derive(Debug, Subcommand)]
 enum Enrolment {
     /// Make a token for one agent
     Create {
+        #[arg(long, default_value = "default")]
+        account: String,
+    },
+    /// List those of the last day, without their secrets
+    List {
+        #[arg(long, default_value = "default")]
+        account: String,
+    },
+    /// End one that was not used
+    Revoke {
+        id: EnrolmentId,
         #[arg(long, default_value = "default")]
         account: String,
     },
@@ -150,7 +252,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     let data = args.data.or_else(super::broker::default_data_dir);
     let data =
         data.ok_or_else(|| Failure::usage("name the broker's data folder: --data DIR or INKWIRE_DATA"))?;
-    let (method, params) = request(args.what);
+    let (method, params) = request(args.what)?;
     let result = admin_socket::call(&admin_socket::in_data_dir(&data), method, params).await?;
     if args.json {
         output::json(&result)?
@@ -160,28 +262,37 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-fn request(what: What) -> (&'static str, Value) {
-    match what {
+fn request(what: What) -> Result<(&'static str, Value), Failure> {
+    Ok(match what {
         What::Account(Account::Create { name }) => ("account.create", json!({ "name": name })),
         What::Account(Account::List) => ("account.list", json!({})),
-        What::User(User::Create { name, account }) => {
-            ("user.create", json!({ "name": name, "account": account }))
-        }
-        What::User(User::List { account }) => ("user.list", json!({ "account": account })),
-        What::User(User::Link { name, account }) => {
-            ("user.link", json!({ "user": name, "account": account }))
-        }
-        What::Key(Key::Create { name, account, scope }) => {
+        What::User(user) => request_user(user)?,
+        What::Key(Key::Create { name, account, scope, expires_in_days }) => {
             let scope = match scope {
                 Scope::Read => "read",
                 Scope::Submit => "submit",
+                Scope::Operate => "operate",
                 Scope::Admin => "admin",
             };
-            ("key.create", json!({ "name": name, "account": account, "scope": scope }))
+            let expires_in_s = expires_in_days.map(|days| days.saturating_mul(24 * 3600));
+            let params =
+                json!({ "name": name, "account": account, "scope": scope, "expires_in_s": expires_in_s });
+            ("key.create", params)
         }
         What::Key(Key::List { account }) => ("key.list", json!({ "account": account })),
         What::Key(Key::Revoke { id, account }) => ("key.revoke", json!({ "key": id, "account": account })),
         What::Enrolment(Enrolment::Create { account }) => ("enrolment.create", json!({ "account": account })),
+        What::Enrolment(Enrolment::List { account }) => ("enrolment.list", json!({ "account": account })),
+        What::Enrolment(Enrolment::Revoke { id, account }) => {
+            ("enrolment.revoke", json!({ "enrolment": id, "account": account }))
+        }
+        What::Limits(Limits::Get { account }) => ("limits.get", json!({ "account": account })),
+        What::Limits(Limits::Set { limits, account }) => {
+            ("limits.set", json!({ "account": account, "limits": read_limits(&limits)? }))
+        }
+        What::Audit { account, limit, action } => {
+            ("audit.list", json!({ "account": account, "filter": { "limit": limit, "action": action } }))
+        }
         What::Agent(Agent::List { account }) => ("agent.list", json!({ "account": account })),
         What::Agent(Agent::Revoke { id, account }) => {
             ("agent.revoke", json!({ "agent": id, "account": account }))
@@ -190,7 +301,55 @@ fn request(what: What) -> (&'static str, Value) {
             ("agent.release", json!({ "agent": id, "account": account }))
         }
         What::Status => ("status", json!({})),
+    })
+}
+
+fn request_user(user: User) -> Result<(&'static str, Value), Failure> {
+    Ok(match user {
+        User::Create { name, account, role, password_stdin } => {
+            let password = if password_stdin { Some(read_password()?) } else { None };
+            let role = role.keyword();
+            ("user.create", json!({ "name": name, "account": account, "role": role, "password": password }))
+        }
+        User::Update { name, account, rename, role, disable, enable } => {
+            let disabled = if disable || enable { Some(disable) } else { None };
+            let role = role.map(Role::keyword);
+            let params = json!({ "user": name, "account": account, "name": rename, "role": role, "disabled": disabled });
+            ("user.update", params)
+        }
+        User::Password { name, account, remove } => {
+            let password = if remove { None } else { Some(read_password()?) };
+            ("user.set_password", json!({ "user": name, "account": account, "password": password }))
+        }
+        User::Remove { name, account } => ("user.remove", json!({ "user": name, "account": account })),
+        User::List { account } => ("user.list", json!({ "account": account })),
+        User::Link { name, account } => ("user.link", json!({ "user": name, "account": account })),
+    })
+}
+
+/// One line of standard input, so that a password stands in no history.
+fn read_password() -> Result<String, Failure> {
+    let mut text = String::new();
+    std::io::stdin().read_line(&mut text)?;
+    match text.trim_end_matches(['\r', '\n']) {
+        "" => Err(Failure::usage("no password came on standard input")),
+        password => Ok(password.to_owned()),
     }
+}
+
+/// `NAME=NUMBER` and `NAME=none`; the broker knows the names.
+fn read_limits(pairs: &[String]) -> Result<Value, Failure> {
+    let mut limits = serde_json::Map::new();
+    for pair in pairs {
+        let wrong = || Failure::usage(format!("`{pair}` is not NAME=NUMBER or NAME=none"));
+        let (name, value) = pair.split_once('=').ok_or_else(wrong)?;
+        let value = match value {
+            "none" => Value::Null,
+            number => Value::from(number.parse::<u64>().map_err(|_| wrong())?),
+        };
+        limits.insert(name.to_owned(), value);
+    }
+    Ok(Value::Object(limits))
 }
 
 /// An object as lines, a list of objects in it as a table.

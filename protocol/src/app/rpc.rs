@@ -127,6 +127,8 @@ problem_kinds! {
     DigestMismatch = "digest-mismatch", 422, -32422, "the document does not match its digest";
     /// Too many requests.
     Busy = "busy", 429, -32429, "too many requests";
+    /// The account has used up what it may; the detail says what.
+    QuotaExceeded = "quota-exceeded", 403, -32412, "the account has used up a quota";
     /// The broker is stopping; come back.
     Draining = "draining", 503, -32503, "the broker is restarting";
     /// The broker has no space for documents.

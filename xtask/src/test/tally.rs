@@ -58,7 +58,8 @@ impl Tally {
 
     /// Vitest's summary: `Tests  1 failed | 27 passed | 2 skipped (30)`. An error outside of all tests has failed too.
     pub(crate) fn of_vitest(output: &str) -> Self {
-        let line = |name: &str| output.lines().filter_map(move |line| line.trim_start().strip_prefix(name));
+        let line =
+            |name: &'static str| output.lines().filter_map(move |line| line.trim_start().strip_prefix(name));
         let count = |counts: &str, word: &str| {
             let parts = counts.split(['|', '(']).filter_map(|part| part.trim().split_once(' '));
             parts
@@ -67,10 +68,10 @@ impl Tally {
                 .sum::<u64>()
         };
         let tests = line("Tests ").fold(Self::default(), |sum, counts| {
-            sum.plus(Self { passed: count(counts, "passed"), failed: count(counts, "failed") })
+            sum.plus(Self { passed: count(counts, "passed"), failed: count(counts, "failed"), not_run: 0 })
         });
         let errors = line("Errors ").map(|counts| count(counts, "error") + count(counts, "errors")).sum();
-        tests.plus(Self { passed: 0, failed: errors })
+        tests.plus(Self { passed: 0, failed: errors, not_run: 0 })
     }
 
     /// The natlab's JSON lines: each scenario is one check.
@@ -101,9 +102,9 @@ mod tests {
     #[test]
     fn summaries_of_vitest_are_read() {
         let good = " Test Files  2 passed (2)\n      Tests  28 passed (28)\n";
-        assert_eq!(Tally::of_vitest(good), Tally { passed: 28, failed: 0 });
+        assert_eq!(Tally::of_vitest(good), Tally { passed: 28, failed: 0, not_run: 0 });
         let bad = "      Tests  1 failed | 27 passed | 3 skipped (31)\n     Errors  1 error\n";
-        assert_eq!(Tally::of_vitest(bad), Tally { passed: 27, failed: 2 });
+        assert_eq!(Tally::of_vitest(bad), Tally { passed: 27, failed: 2, not_run: 0 });
     }
 
     #[test]

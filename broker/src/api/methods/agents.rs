@@ -5,7 +5,7 @@ use inkwire_protocol::close::CloseCode;
 use inkwire_protocol::ids::AgentId;
 use serde_json::{Value, json};
 
-use super::{check_name, commit, not_found, page_limit};
+use super::{check_name, commit, not_found, page};
 use crate::api::present;
 use crate::api::table::{Context, Nothing};
 use crate::auth::internal;
@@ -29,7 +29,7 @@ pub(in crate::api) async fn get(context: Context, params: AgentRef) -> Result<Ag
 }
 
 pub(in crate::api) async fn sessions(context: Context, params: SessionList) -> Result<Sessions, Problem> {
-    let limit = page_limit(params.limit)?;
+    let limit = page(params.limit)?;
     shown(&context, params.agent).await?;
     let (store, account) = (&context.api.store, context.caller.account);
     let found = store.sessions(account, params.agent, params.before, limit + 1).await;

@@ -10,7 +10,7 @@ use inkwire_protocol::app::{
 use inkwire_protocol::ids::JobId;
 use inkwire_protocol::limits::MAX_NAME_CHARS;
 
-use super::{not_found, page_limit};
+use super::{not_found, page};
 use crate::api::table::Context;
 use crate::auth::internal;
 
@@ -26,6 +26,14 @@ pub(in crate::api) async fn create(context: Context, params: JobCreate) -> Resul
     if matches!(params.content, Content::Transfer { .. }) {
         context.connection("a document of its own transfer")?.uploads.room()?;
     }
+    let bytes = match &params.content {
+        // Base64: four characters for three bytes.
+        Content::Inline(text) => text.len() as u64 / 4 * 3,
+        Content::Transfer { bytes, .. } => *bytes,
+        // Not known before it has come.
+        Content::Url { .. } => 0,
+    };
+    context.api.auth.admit_job(context.caller.account, bytes).await?;
     let created = context.api.jobs.create(context.caller.account, params).await?;
     let mut answer = created.answer;
     if !created.wants_document && !answer.duplicate {
@@ -95,7 +103,7 @@ pub(in crate::api) async fn get(context: Context, params: JobRef) -> Result<JobD
 }
 
 pub(in crate::api) async fn list(context: Context, params: JobList) -> Result<Jobs, Problem> {
-    let limit = page_limit(params.limit)?;
+    let limit = page(params.limit)?;
     if params.before.is_some() && params.after.is_some() {
         let detail = "`before` asks for older jobs, `after` for newer ones: leave one out";
         return Err(ProblemKind::InvalidParams.because(detail).at("/after"));

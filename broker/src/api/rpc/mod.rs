@@ -12,6 +12,7 @@ mod connection;
 mod outgoing;
 mod pump;
 mod serve;
+mod standing;
 mod uploads;
 
 pub(crate) use connection::Connection;

@@ -4,38 +4,37 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use inkwire_protocol::app::{Authenticate, Problem, ProblemKind, RpcError, RpcRequest, RpcResponse, method};
+use inkwire_protocol::app::{Problem, ProblemKind, RpcError, RpcRequest, RpcResponse, method};
 use inkwire_protocol::close::CloseCode;
 use inkwire_protocol::limits::HELLO_WITHIN;
 use inkwire_transport::{Ready, Socket};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use tokio_util::sync::CancellationToken;
 
 use super::Connection;
 use super::outgoing::Outgoing;
+use super::standing::Standing;
 use crate::api::Api;
 use crate::api::table::{self, Context};
-use crate::auth::{self, Caller, Revoked};
-use crate::clock::now_ms;
+use crate::auth::{Caller, Place};
 use crate::limits::{APP_PING_AFTER, APP_REQUESTS, APP_WRITE_BYTES};
 
 /// How a connection ends.
-type End = (CloseCode, String);
+pub(super) type End = (CloseCode, String);
 
 struct App<S> {
     api: Arc<Api>,
     socket: Socket<S>,
-    caller: Option<Caller>,
+    standing: Standing,
     connection: Arc<Connection>,
     outgoing: mpsc::UnboundedReceiver<Utf8Bytes>,
     /// Taken from `outgoing`, waits for the socket.
     next: Option<Utf8Bytes>,
     running: Arc<AtomicUsize>,
-    revocations: broadcast::Receiver<Revoked>,
     peer: SocketAddr,
     began: Instant,
     pinged: bool,
@@ -45,7 +44,7 @@ struct App<S> {
 pub(crate) async fn serve<S>(
     api: Arc<Api>,
     socket: Socket<S>,
-    caller: Option<Caller>,
+    caller: Option<(Caller, Place)>,
     peer: SocketAddr,
     closing: CancellationToken,
 ) where
@@ -55,11 +54,10 @@ pub(crate) async fn serve<S>(
     let ended = CancellationToken::new();
     let _ends_all = ended.clone().drop_guard();
     let mut app = App {
-        revocations: api.revocations(),
+        standing: Standing::new(api.auth.clone(), caller),
         connection: Arc::new(Connection::new(Arc::new(out), ended)),
         api,
         socket,
-        caller,
         peer,
         outgoing,
         next: None,
@@ -72,7 +70,7 @@ pub(crate) async fn serve<S>(
     app.api.sessions.counters.apps.fetch_sub(1, Ordering::Relaxed);
     app.api.sessions.counters.closed(code);
     if crate::sessions::counters::is_violation(code) {
-        let who = app.caller.as_ref().map(|caller| caller.principal.label());
+        let who = app.standing.caller().map(|caller| caller.principal.label());
         tracing::warn!(who, code = code.name(), detail, "app connection ended by a mistake of the app");
     }
     app.last_words();
@@ -88,13 +86,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> App<S> {
                 biased;
                 () = closing.cancelled() => Err((CloseCode::Draining, "the broker is restarting".to_owned())),
                 () = overflow.cancelled() => Err((CloseCode::Slow, self.connection.out.why())),
-                revoked = self.revocations.recv() => self.on_revoked(revoked).await,
+                news = self.standing.news() => self.standing.hear(news).await,
                 Some(message) = self.outgoing.recv(), if self.next.is_none() => {
                     self.next = Some(message);
                     Ok(())
                 }
                 ready = self.socket.ready(self.next.is_some()) => self.on_socket(ready).await,
-                () = tokio::time::sleep_until(deadline) => self.on_clock(),
+                () = tokio::time::sleep_until(deadline) => self.on_clock().await,
             };
             if let Err(end) = step {
                 return end;
@@ -106,7 +104,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> App<S> {
         match ready {
             Ready::Text(text) => self.on_text(&text).await,
             Ready::Binary(message) => {
-                if self.caller.is_none() {
+                if self.standing.caller().is_none() {
                     return Err((
                         CloseCode::ProtocolViolation,
                         "a packet came before authenticate".to_owned(),
@@ -157,22 +155,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> App<S> {
         };
         let id = request.id;
         if request.method == method::AUTHENTICATE {
-            let answered = self.authenticate(request.params.unwrap_or(Value::Null)).await;
-            let refused = answered.as_ref().err().map(ToString::to_string);
+            let answered = self.standing.authenticate(request.params.unwrap_or(Value::Null)).await;
+            let refused = answered.as_ref().err().cloned();
             self.respond(id.unwrap_or(Value::Null), answered);
             // A stranger gets one try a connection.
             return match refused {
-                Some(_) if self.caller.is_some() => Ok(()),
-                Some(detail) => Err((CloseCode::Unauthenticated, detail)),
+                Some(_) if self.standing.caller().is_some() => Ok(()),
+                Some(problem) if problem.kind() == Some(ProblemKind::Unauthenticated) => {
+                    Err((CloseCode::Unauthenticated, problem.detail))
+                }
+                Some(problem) => Err((CloseCode::Busy, problem.detail)),
                 None => Ok(()),
             };
         }
-        let Some(caller) = self.caller.clone() else {
+        let Some(caller) = self.standing.caller().cloned() else {
             let problem = ProblemKind::Unauthenticated
                 .because("the first message must be `authenticate` with an API key");
             self.respond(id.unwrap_or(Value::Null), Err(problem.clone()));
             return Err((CloseCode::Unauthenticated, problem.detail));
         };
+        if let Err(problem) = self.standing.take(request.method != method::PING).await {
+            let problem = self.api.turned_away("websocket", problem);
+            self.respond(id.unwrap_or(Value::Null), Err(problem));
+            return Ok(());
+        }
         if self.running.load(Ordering::Relaxed) >= APP_REQUESTS {
             let detail = format!("{APP_REQUESTS} requests of this connection are not answered yet");
             self.respond(id.unwrap_or(Value::Null), Err(ProblemKind::Busy.because(detail)));
@@ -185,59 +191,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> App<S> {
         Ok(())
     }
 
-    async fn authenticate(&mut self, params: Value) -> Result<Value, Problem> {
-        let Authenticate { token } = table::read(params)?;
-        let caller = auth::authenticate(&self.api.store, &token).await?;
-        if self.caller.as_ref().is_some_and(|before| before.account != caller.account) {
-            let detail = "this connection speaks for another account: open another one";
-            return Err(ProblemKind::Forbidden.because(detail));
-        }
-        self.caller = Some(caller.clone());
-        serde_json::to_value(caller.me()).map_err(|error| ProblemKind::Internal.because(error.to_string()))
-    }
-
     fn respond(&self, id: Value, answered: Result<Value, Problem>) {
         self.connection.out.push(response(id, answered));
     }
 
-    /// Something was revoked, or some of the news was missed: who may be concerned is judged anew.
-    async fn on_revoked(&mut self, news: Result<Revoked, broadcast::error::RecvError>) -> Result<(), End> {
-        let Some(caller) = &self.caller else { return Ok(()) };
-        if news.is_ok_and(|revoked| !caller.concerned_by(&revoked)) {
-            return Ok(());
-        }
-        match auth::judge_anew(&self.api.store, caller).await {
-            Ok(caller) => {
-                self.caller = Some(caller);
-                Ok(())
-            }
-            Err(problem) if problem.kind() == Some(ProblemKind::Unauthenticated) => {
-                Err((CloseCode::Revoked, format!("{} was revoked", caller.principal.name())))
-            }
-            Err(problem) => Err((CloseCode::Busy, problem.detail)),
-        }
-    }
-
     /// When the clock matters next: the first message, a ping, a silent app, an expired key.
     fn deadline(&self) -> Instant {
-        if self.caller.is_none() {
+        if self.standing.caller().is_none() {
             return self.began + HELLO_WITHIN;
         }
         let quiet = if self.pinged { APP_PING_AFTER * 2 } else { APP_PING_AFTER };
-        self.socket.last_read() + quiet
+        let quiet = self.socket.last_read() + quiet;
+        self.standing.ends_at().map_or(quiet, |end| end.min(quiet))
     }
 
-    fn on_clock(&mut self) -> Result<(), End> {
+    async fn on_clock(&mut self) -> Result<(), End> {
         let now = Instant::now();
-        let Some(caller) = &self.caller else {
+        if self.standing.caller().is_none() {
             return match now >= self.began + HELLO_WITHIN {
                 true => Err((CloseCode::HelloTimeout, "`authenticate` did not come in time".to_owned())),
                 false => Ok(()),
             };
-        };
-        if caller.has_expired(now_ms()) {
-            return Err((CloseCode::Revoked, "the API key has expired".to_owned()));
         }
+        self.standing.on_clock().await?;
         let quiet = now.duration_since(self.socket.last_read());
         if quiet >= APP_PING_AFTER * 2 {
             return Err((CloseCode::Silent, "the app did not answer a ping".to_owned()));

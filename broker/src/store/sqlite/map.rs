@@ -109,6 +109,7 @@ pub(super) fn key(row: &Row<'_>) -> Result<KeyRow> {
         expires_ms: row.get("expires_ms")?,
         revoked_ms: row.get("revoked_ms")?,
         last_used_ms: row.get("last_used_ms")?,
+        user: row.get::<_, Option<Uuid>>("user")?.map(UserId::from_uuid),
     })
 }
 

@@ -40,7 +40,8 @@ CREATE TABLE api_keys (
     created_ms INTEGER NOT NULL,
     expires_ms INTEGER,
     revoked_ms INTEGER,
-    last_used_ms INTEGER
+    last_used_ms INTEGER,
+    user       BLOB -- whose own it is
 ) WITHOUT ROWID;
 CREATE INDEX api_keys_account ON api_keys (account, id);
 

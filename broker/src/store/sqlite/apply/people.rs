@@ -78,8 +78,8 @@ pub(super) fn use_sign_in(db: &Connection, hash: Sha256Digest, at_ms: u64) -> Re
 pub(super) fn create_key(db: &Connection, row: &KeyRow) -> Result<Outcome, Fail> {
     let scope = map::keyword(&row.scope)?;
     let mut insert = db.prepare_cached(
-        "INSERT INTO api_keys (id, account, name, hash, scope, created_ms, expires_ms, revoked_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        "INSERT INTO api_keys (id, account, name, hash, scope, created_ms, expires_ms, revoked_ms, user)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
     )?;
     let values = params![
         row.id.uuid(),
@@ -89,7 +89,8 @@ pub(super) fn create_key(db: &Connection, row: &KeyRow) -> Result<Outcome, Fail>
         scope,
         row.created_ms,
         row.expires_ms,
-        row.revoked_ms
+        row.revoked_ms,
+        row.user.map(|id| id.uuid())
     ];
     inserted(insert.execute(values), "a key", "account")
 }

@@ -58,6 +58,8 @@ pub(super) fn remove(db: &Connection, account: AccountId, user: UserId) -> Resul
         keep_one_owner(db, (account, user))?;
     }
     end_everything(db, user, None)?;
+    db.prepare_cached("DELETE FROM api_keys WHERE account = ?1 AND user = ?2")?
+        .execute([account.uuid(), user.uuid()])?;
     db.prepare_cached("DELETE FROM users WHERE id = ?1")?.execute([user.uuid()])?;
     Ok(Outcome::User(Box::new(row)))
 }

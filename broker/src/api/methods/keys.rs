@@ -1,0 +1,70 @@
+//! `keys.*`.
+
+use inkwire_protocol::app::{Key, KeyCreate, KeyCreated, KeyList, KeyRef, Keys, Problem, ProblemKind};
+use serde_json::json;
+
+use super::{check_name, internal_commit, not_found, page};
+use crate::api::new_key;
+use crate::api::table::Context;
+use crate::auth::gate::lesser;
+use crate::auth::{Revoked, internal, quotas};
+use crate::clock::now_ms;
+use crate::store::{Change, CommitError, KeyRow};
+
+/// As the account sees it.
+pub(crate) fn shown(row: KeyRow) -> Key {
+    Key {
+        id: row.id,
+        name: row.name,
+        scope: row.scope,
+        created_ms: row.created_ms,
+        expires_ms: row.expires_ms,
+        revoked_ms: row.revoked_ms,
+        last_used_ms: row.last_used_ms,
+    }
+}
+
+pub(in crate::api) async fn list(context: Context, params: KeyList) -> Result<Keys, Problem> {
+    let limit = page(params.limit)?;
+    let rows =
+        context.api.store.keys(context.caller.account, params.before, limit).await.map_err(internal)?;
+    let next = if rows.len() == limit as usize { rows.last().map(|row| row.id) } else { None };
+    Ok(Keys { keys: rows.into_iter().map(shown).collect(), next })
+}
+
+pub(in crate::api) async fn create(context: Context, params: KeyCreate) -> Result<KeyCreated, Problem> {
+    check_name(&params.name)?;
+    let (api, account) = (&context.api, context.caller.account);
+    let scope = lesser(&context.caller, Some(params.scope))?;
+    if context.caller.cap.is_some() {
+        let detail = "an access token makes no keys, which would outlive it: use an API key, or sign in";
+        return Err(ProblemKind::Forbidden.because(detail));
+    }
+    if params.expires_in_s == Some(0) {
+        return Err(ProblemKind::InvalidParams
+            .because("expires_in_s must be at least 1")
+            .at("/expires_in_s"));
+    }
+    let usage = api.store.usage(account).await.map_err(internal)?;
+    quotas::admit_one("keys", usage.keys, api.auth.limits(account).await?.keys)?;
+    let (text, mut row) = new_key(account, params.name, scope);
+    let lifetime = params.expires_in_s.map(|seconds| seconds.saturating_mul(1000));
+    row.expires_ms = lifetime.map(|ms| row.created_ms.saturating_add(ms).min(i64::MAX as u64));
+    let detail = json!({ "name": row.name, "scope": scope, "expires_ms": row.expires_ms });
+    let audit = context.audit("keys.create", format!("key:{}", row.id), detail);
+    api.store.commit(vec![Change::CreateKey(row.clone()), audit]).await.map_err(internal_commit)?;
+    Ok(KeyCreated { key: shown(row), secret: text.to_string() })
+}
+
+pub(in crate::api) async fn revoke(context: Context, params: KeyRef) -> Result<Key, Problem> {
+    let (api, account, key) = (&context.api, context.caller.account, params.key);
+    let audit = context.audit("keys.revoke", format!("key:{key}"), json!({}));
+    let changes = vec![Change::RevokeKey { account, key, at_ms: now_ms() }, audit];
+    api.store.commit(changes).await.map_err(|error| match error {
+        CommitError::NotFound(_) => not_found("key", key),
+        other => internal_commit(other),
+    })?;
+    api.auth.revoke(Revoked::Key(key));
+    let row = api.store.key(account, key).await.map_err(internal)?;
+    row.map(shown).ok_or_else(|| not_found("key", key))
+}
