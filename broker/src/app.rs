@@ -1,5 +1,6 @@
 //! The broker as a whole: starts its rooms, watches over them, and ends them in order.
 
+mod auth;
 mod drain;
 mod files;
 
@@ -22,11 +23,6 @@ use crate::admin::{self, Admin, AdminError};
 use crate::api::Api;
 use crate::api::rpc::Underway;
 use crate::auth::Auth;
-use crate::auth::gate::Parts;
-use crate::auth::issuers::Issuers;
-use crate::auth::origin::Origins;
-use crate::auth::passwords::Passwords;
-use crate::auth::tokens::Tokens;
 use crate::certs::{self, CertificateError, Origin};
 use crate::clock::now_ms;
 use crate::config::{Config, Metrics};
@@ -34,7 +30,7 @@ use crate::documents::Documents;
 use crate::feed::Feeds;
 use crate::first_start::{self, FirstStartError};
 use crate::jobs::{Jobs, JobsStart};
-use crate::limits::{REST_UPLOADS, ROTATION_LOOK, SESSION_EVENTS};
+use crate::limits::{REST_UPLOADS, SESSION_EVENTS};
 use crate::listen::{Kind, Port, Rooms, accept_loop};
 use crate::metrics::{self, Watched};
 use crate::outbound::{Outbound, SystemResolver};
@@ -156,14 +152,14 @@ impl Broker {
         let pin = tls.pin();
         let url = first_start::public_url(&config, address, pin)?;
         let token = first_start::first_start(&store).await?;
-        let sign_in = token.map(|token| first_start::sign_in_link(&url, &token));
+        let sign_in = token.map(|token| crate::auth::links::sign_in_link(&url, &token));
 
         let admin_socket = data_dir.join("admin.sock");
         let admin_listener = admin::bind(&admin_socket)?;
         let mut running = Running::new(store.clone(), shutdown);
         let (closing, tracker) = (running.closing.clone(), running.tracker.clone());
         let stop = running.stop.clone();
-        let auth = start_auth(&config, store.clone(), &url, &mut running.vital, &stop).await?;
+        let auth = auth::start_auth(&config, store.clone(), &url, &mut running.vital, &stop).await?;
         let called = Called { auth, url: url.clone(), console: console_at };
         let rooms = furnish(&config, store, &mut running.vital, (&closing, &stop), &tracker, called).await?;
         let metrics = match config.metrics {
@@ -240,49 +236,6 @@ struct Called {
     auth: Arc<Auth>,
     url: BrokerUrl,
     console: Option<SocketAddr>,
-}
-
-/// Passwords, tokens and limits; keys for tokens are made where there are none, and rotated.
-async fn start_auth(
-    config: &Config,
-    store: SharedStore,
-    url: &BrokerUrl,
-    vital: &mut Vital,
-    stop: &CancellationToken,
-) -> Result<Arc<Auth>, StartError> {
-    let failed = |error: &dyn std::fmt::Display| StartError::Auth(error.to_string());
-    let (issuer, file) = (url.origin(), config.data_dir.join("token-keys.json"));
-    let rotate_s = config.api.rotate_token_keys_s;
-    let tokens = blocking(move || Tokens::open(issuer, &file, rotate_s, now_ms())).await?;
-    let passwords = blocking(Passwords::new).await?;
-    let origin = url.origin();
-    let origins = config.api.allowed_origins.iter().map(String::as_str).chain([origin.as_str()]);
-    let auth = Arc::new(Auth::new(Parts {
-        store,
-        passwords: passwords.map_err(|error| failed(&error))?,
-        tokens: tokens.map_err(|error| failed(&error))?,
-        issuers: Issuers::new(config.issuers.clone()),
-        origins: Origins::new(origins).ok_or_else(|| failed(&"an allowed origin is not one"))?,
-        broker_limits: config.limits.account,
-    }));
-    vital.spawn("token keys", rotate(auth.clone(), stop.clone()));
-    Ok(auth)
-}
-
-/// Rotates the keys that sign access tokens when they are old enough.
-async fn rotate(auth: Arc<Auth>, stop: CancellationToken) {
-    loop {
-        let rotating = auth.clone();
-        match tokio::task::spawn_blocking(move || rotating.tokens.rotate(now_ms())).await {
-            Ok(Ok(true)) => tracing::info!("the key that signs access tokens was rotated"),
-            Ok(Ok(false)) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the key that signs access tokens was not rotated"),
-            Err(error) => tracing::warn!(%error, "the key that signs access tokens was not rotated"),
-        }
-        if stop.run_until_cancelled(tokio::time::sleep(ROTATION_LOOK)).await.is_none() {
-            return;
-        }
-    }
 }
 
 /// The rooms behind the port, with the channels between them.

@@ -6,18 +6,14 @@ use std::net::SocketAddr;
 use inkwire_protocol::app::Role;
 use inkwire_protocol::ids::{AccountId, Sha256Digest, UserId};
 use inkwire_transport::{BrokerUrl, BrokerUrlError};
-use rand::Rng as _;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::auth::keys::{self, Kind};
+use crate::auth::links::{ACCOUNT, new_sign_in};
 use crate::clock::now_ms;
 use crate::config::Config;
-use crate::limits::SIGN_IN_LIFETIME;
 use crate::store::{AccountRow, Change, CommitError, ReadError, SharedStore, UserRow};
 
-/// The account of a first start.
-pub(crate) const ACCOUNT: &str = "default";
 /// Its user.
 const USER: &str = "owner";
 
@@ -65,22 +61,6 @@ pub(crate) async fn first_start(store: &SharedStore) -> Result<Option<Zeroizing<
     let (token, link) = new_sign_in(user.id);
     store.commit(vec![Change::CreateAccount(account), Change::CreateUser(user), link]).await?;
     Ok(Some(token))
-}
-
-/// A one-time sign-in: the token, and the change that makes it good.
-pub(crate) fn new_sign_in(user: UserId) -> (Zeroizing<String>, Change) {
-    let mut random = Zeroizing::new([0; 32]);
-    rand::rng().fill_bytes(&mut random[..]);
-    let expires_ms = now_ms() + u64::try_from(SIGN_IN_LIFETIME.as_millis()).unwrap_or(u64::MAX);
-    let change = Change::CreateSignIn { user, hash: Sha256Digest::of(&random[..]), expires_ms };
-    (keys::make(Kind::SignIn, &random), change)
-}
-
-/// The link with a token: the pin goes behind the `#`, which browsers keep to themselves.
-pub(crate) fn sign_in_link(url: &BrokerUrl, token: &str) -> String {
-    let text = url.to_string();
-    let pin = text.split_once('#').map_or_else(String::new, |(_, pin)| format!("#{pin}"));
-    format!("{}/sign-in?token={token}{pin}", url.origin())
 }
 
 /// How agents and apps reach a broker that listens at `address`.
@@ -150,7 +130,7 @@ mod tests {
         assert_eq!(url(None, "127.0.0.1:7443").origin(), "https://127.0.0.1:7443");
         assert_eq!(url(None, "[::1]:7443").origin(), "https://[::1]:7443");
         assert!(url(None, "0.0.0.0:7443").origin().ends_with(":7443"));
-        let link = sign_in_link(&url(None, "127.0.0.1:7443"), "is_x");
+        let link = crate::auth::links::sign_in_link(&url(None, "127.0.0.1:7443"), "is_x");
         assert!(link.starts_with("https://127.0.0.1:7443/sign-in?token=is_x#sha256="), "{link}");
     }
 

@@ -11,9 +11,9 @@ use super::{Admin, people};
 use crate::api::methods::{check_name, enrolments, internal_commit, keys, users};
 use crate::api::table::{Nothing, read};
 use crate::api::{new_key, present};
+use crate::auth::links::{ACCOUNT, new_sign_in, sign_in_link};
 use crate::auth::{Revoked, internal};
 use crate::clock::now_ms;
-use crate::first_start::{ACCOUNT, new_sign_in, sign_in_link};
 use crate::limits::{MAX_ADMIN_LIST, SIGN_IN_LIFETIME};
 use crate::store::{AccountRow, Change, Outcome, UserRow};
 

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use super::table::{self, Context};
 use super::{Api, Asks};
-use crate::listen::Kind;
+use crate::auth::origin::Kind;
 
 /// How a request came in; put into its extensions by `listen`.
 #[derive(Debug, Clone, Copy)]

@@ -39,11 +39,11 @@ use inkwire_transport::BrokerUrl;
 use tokio::sync::{Semaphore, broadcast};
 use tokio_util::sync::CancellationToken;
 
+use crate::auth::origin::Kind;
 use crate::auth::{Auth, Caller, Revoked, keys, logins};
 use crate::clock::now_ms;
 use crate::feed::Feeds;
 use crate::jobs::Jobs;
-use crate::listen::Kind;
 use crate::pairing::Pairings;
 use crate::sessions::SharedSessions;
 use crate::store::SharedStore;

@@ -17,10 +17,10 @@ use zeroize::Zeroizing;
 use super::{Api, Asked, problem_response, rest, table};
 use crate::addresses::subscriber;
 use crate::auth::keys::{self, Kind};
+use crate::auth::links::ACCOUNT;
 use crate::auth::rates::{self, Asker};
 use crate::auth::{Revoked, internal, logins};
 use crate::clock::now_ms;
-use crate::first_start::ACCOUNT;
 use crate::limits::{LOGIN_LIFETIME, SIGN_IN_KEY_LIFETIME};
 use crate::store::{Change, CommitError, KeyRow, LoginRow, NewAudit, Outcome, UserRow};
 
@@ -213,6 +213,7 @@ fn nobody() -> Problem {
     ProblemKind::Unauthenticated.because("nobody is signed in: POST /v1/session")
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "made for `map_err`")]
 fn failed(error: CommitError) -> Problem {
     tracing::error!(%error, "a sign-in could not be stored");
     ProblemKind::Internal.because("the sign-in could not be stored: see the broker's log")

@@ -3,8 +3,8 @@
 use http::HeaderMap;
 use http::header::COOKIE;
 
+use super::origin::Kind;
 use crate::limits::{LOGIN_IDLE, LOGIN_LIFETIME};
-use crate::listen::Kind;
 use crate::store::LoginRow;
 
 /// What a browser keeps the secret under. `__Host-` makes it refuse one that came without TLS or from another host; on plain

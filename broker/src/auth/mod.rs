@@ -13,6 +13,7 @@ pub(crate) mod dial;
 pub(crate) mod gate;
 pub(crate) mod issuers;
 pub(crate) mod keys;
+pub(crate) mod links;
 pub(crate) mod logins;
 pub(crate) mod origin;
 pub(crate) mod passwords;

@@ -4,7 +4,16 @@
 //! cookie counts for a change, and a page may open a WebSocket, only from the broker's own pages and from those that
 //! the configuration names.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+
+/// Which port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The TLS port, for everybody.
+    Tls,
+    /// Plain HTTP for this machine's own browsers (`console_listen`): no agents, no proxies.
+    Console(SocketAddr),
+}
 
 /// Pages of others that may speak for who looks at them, and the broker's own names.
 #[derive(Debug, Clone, Default)]

@@ -36,21 +36,13 @@ use crate::limits::{MAX_HANDSHAKES, MAX_HANDSHAKES_PER_ADDRESS};
 use crate::pairing::Pairings;
 use crate::sessions::SharedSessions;
 
+pub(crate) use crate::auth::origin::Kind;
 pub(crate) use accept::accept_loop;
 
 /// What a connection of the TLS port is made of.
 pub(crate) type Io = TlsStream<Metered<TcpStream>>;
 /// What a connection of the console's port is made of.
 pub(crate) type PlainIo = Metered<TcpStream>;
-
-/// Which port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// The TLS port, for everybody.
-    Tls,
-    /// Plain HTTP for this machine's own browsers (`console_listen`): no agents, no proxies.
-    Console(SocketAddr),
-}
 
 /// What every connection needs.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use crate::lab::{LONG, Lab};
 #[tokio::test]
 async fn ten_thousand_requests_from_one_key_are_answered_busy_and_disturb_nobody() {
     let lab = Lab::start_with(|raw| {
-        raw.limits.requests_per_s = Some(50);
+        raw.limits.requests_per_s = Some(1);
         raw.limits.request_burst = Some(200);
     })
     .await;
@@ -53,13 +53,19 @@ async fn ten_thousand_requests_from_one_key_are_answered_busy_and_disturb_nobody
     };
     let ((good, busy), worst) =
         tokio::time::timeout(LONG, async { tokio::join!(flood, bystander) }).await.unwrap();
-    let most = 200 + 50 * (since.elapsed().as_secs() + 1);
+    let most = 200 + since.elapsed().as_secs() + 1;
     assert_eq!(good + busy, 10_000);
     assert!((200..=most).contains(&good), "{good} of 10000 in {:?}", since.elapsed());
     println!("{good} answered, {busy} busy in {:?}; a bystander waited {worst:?} at most", since.elapsed());
     assert!(worst < Duration::from_secs(2), "{worst:?}");
-    // REST takes from the same bucket, and says when to come back.
-    let answer = lab.get("/v1/me", &greedy).await;
+    // REST takes from the same bucket, which has at most what came into it since, and says when to come back.
+    let mut answer = lab.get("/v1/me", &greedy).await;
+    for _ in 0..20 {
+        if answer.status == 429 {
+            break;
+        }
+        answer = lab.get("/v1/me", &greedy).await;
+    }
     assert_eq!(answer.status, 429);
     assert!(answer.headers.contains_key("retry-after"));
     assert_eq!(lab.get("/v1/me", &other).await.status, 200);
@@ -101,7 +107,7 @@ async fn an_account_has_its_quotas() {
     let printer = lab.get("/v1/printers", &key).await.json()["printers"][0]["id"].clone();
     let submit = async || {
         let body = json!({
-            "printer": printer, "title": "t", "format": "application/octet-stream", "content": {"inline": "aGVsbG8h"},
+            "printer": printer, "title": "t", "format": "application/pdf", "content": {"inline": "aGVsbG8h"},
         });
         lab.rest(Method::POST, "/v1/jobs", Some(&key), body).await
     };

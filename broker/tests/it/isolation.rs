@@ -36,12 +36,17 @@ async fn account(lab: &Lab, name: &str, marker: &str) -> Account {
     let (link, _) = device.connect(lab).await;
     let printer = lab.get("/v1/printers", &text).await.json()["printers"][0]["id"].clone();
     let job = json!({
-        "printer": printer, "title": marker, "format": "application/octet-stream", "hold": true,
+        "printer": printer, "title": marker, "format": "application/pdf", "hold": true,
         "content": {"inline": "aGVsbG8="}, "idempotency_key": marker,
     });
     let job = lab.rest(Method::POST, "/v1/jobs", Some(&text), job).await;
     assert_eq!(job.status, 201, "{}", job.text);
+    let webhook = json!({"url": format!("https://{marker}.example/hook"), "name": marker});
+    let webhook = lab.rest(Method::POST, "/v1/webhooks", Some(&text), webhook).await;
+    assert_eq!(webhook.status, 200, "{}", webhook.text);
+    let webhook = webhook.json().pointer("/webhook/id").or(webhook.json().get("id")).cloned().unwrap();
     let ids = json!({
+        "webhook": webhook,
         "agent": device.id, "printer": printer, "job": job.json()["job"]["id"], "key": key["id"], "user": user["id"],
         "enrolment": enrolment["id"],
     });

@@ -66,11 +66,25 @@ const BROKER: &[(&str, &[&str])] = &[
             "webhooks",
         ],
     ),
-    ("admin", &["api", "auth", "first_start", "store"]),
+    ("admin", &["api", "auth", "store"]),
     // Only reads, and nobody stands on it.
     ("metrics", &["api", "sessions", "store"]),
     ("listen", &["addresses", "api", "auth", "config", "pairing", "sessions"]),
-    ("api", &["auth", "documents", "feed", "jobs", "outbound", "pairing", "sessions", "store", "webhooks"]),
+    (
+        "api",
+        &[
+            "addresses",
+            "auth",
+            "documents",
+            "feed",
+            "jobs",
+            "outbound",
+            "pairing",
+            "sessions",
+            "store",
+            "webhooks",
+        ],
+    ),
     ("pairing", &["addresses", "auth", "store"]),
     ("jobs", &["documents", "outbound", "sessions", "store"]),
     // What an app names by a URL: documents and webhooks.
@@ -85,7 +99,8 @@ const BROKER: &[(&str, &[&str])] = &[
     ("store", &[]),
     // documents/space.rs is pure: what must stay free.
     // What may be dialled is a rule of outbound's.
-    ("config", &["documents", "outbound"]),
+    // And what an issuer of tokens and an origin are, of auth's.
+    ("config", &["auth", "documents", "outbound"]),
     ("addresses", &[]),
     ("limits", &[]),
     ("clock", &[]),

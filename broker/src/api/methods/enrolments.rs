@@ -43,9 +43,12 @@ pub(in crate::api) async fn revoke(context: Context, params: EnrolmentRef) -> Re
     let (account, enrolment) = (context.caller.account, params.enrolment);
     let audit = context.audit("enrolments.revoke", format!("enrolment:{enrolment}"), json!({}));
     let changes = vec![Change::RevokeEnrolment { account, enrolment }, audit];
-    context.api.store.commit(changes).await.map_err(|error| match error {
-        CommitError::NotFound(_) => not_found("unused enrolment", enrolment),
-        other => internal_commit(other),
+    context.api.store.commit(changes).await.map_err(|error| {
+        if matches!(error, CommitError::NotFound(_)) {
+            not_found("unused enrolment", enrolment)
+        } else {
+            internal_commit(error)
+        }
     })?;
     Ok(Done {})
 }

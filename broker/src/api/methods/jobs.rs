@@ -147,5 +147,7 @@ pub(in crate::api) async fn reprint(context: Context, params: JobReprint) -> Res
     if context.api.closing.is_cancelled() {
         return Err(ProblemKind::Draining.because("the broker is restarting: ask again in some seconds"));
     }
+    // Its document may be kept twice; how large it is, the store knows.
+    context.api.auth.admit_job(context.caller.account, 0).await?;
     Ok(context.api.jobs.reprint(context.caller.account, params).await?.answer)
 }

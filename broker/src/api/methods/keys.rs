@@ -60,9 +60,8 @@ pub(in crate::api) async fn revoke(context: Context, params: KeyRef) -> Result<K
     let (api, account, key) = (&context.api, context.caller.account, params.key);
     let audit = context.audit("keys.revoke", format!("key:{key}"), json!({}));
     let changes = vec![Change::RevokeKey { account, key, at_ms: now_ms() }, audit];
-    api.store.commit(changes).await.map_err(|error| match error {
-        CommitError::NotFound(_) => not_found("key", key),
-        other => internal_commit(other),
+    api.store.commit(changes).await.map_err(|error| {
+        if matches!(error, CommitError::NotFound(_)) { not_found("key", key) } else { internal_commit(error) }
     })?;
     api.auth.revoke(Revoked::Key(key));
     let row = api.store.key(account, key).await.map_err(internal)?;

@@ -60,14 +60,17 @@ async fn commit(
 }
 
 /// A change that was not stored, as the caller sees it.
+#[allow(clippy::needless_pass_by_value, reason = "made for `map_err`")]
 pub(crate) fn internal_commit(error: CommitError) -> Problem {
-    match error {
-        CommitError::NotFound(_) => ProblemKind::NotFound.because(error.to_string()),
-        CommitError::Exists(_) => ProblemKind::Conflict.because(error.to_string()).at("/name"),
-        CommitError::Refused(why) => ProblemKind::Conflict.because(why),
-        error => {
-            tracing::error!(%error, "an administrative change could not be stored");
-            ProblemKind::Internal.because("the change could not be stored: see the broker's log")
-        }
+    if let CommitError::Refused(why) = error {
+        return ProblemKind::Conflict.because(why);
     }
+    if matches!(error, CommitError::NotFound(_)) {
+        return ProblemKind::NotFound.because(error.to_string());
+    }
+    if matches!(error, CommitError::Exists(_)) {
+        return ProblemKind::Conflict.because(error.to_string()).at("/name");
+    }
+    tracing::error!(%error, "an administrative change could not be stored");
+    ProblemKind::Internal.because("the change could not be stored: see the broker's log")
 }

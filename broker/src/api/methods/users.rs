@@ -10,9 +10,9 @@ use uuid::Uuid;
 use super::session::Done;
 use super::{check_name, internal_commit, not_found};
 use crate::api::table::{Context, Nothing};
+use crate::auth::links::{new_sign_in, sign_in_link};
 use crate::auth::{Revoked, internal, quotas};
 use crate::clock::now_ms;
-use crate::first_start::{new_sign_in, sign_in_link};
 use crate::limits::SIGN_IN_LIFETIME;
 use crate::store::{Change, CommitError, Outcome, UserRow};
 
@@ -118,9 +118,12 @@ async fn changed(
     detail: serde_json::Value,
 ) -> Result<User, Problem> {
     let audit = context.audit(action, format!("user:{user}"), detail);
-    let outcomes = context.api.store.commit(vec![change, audit]).await.map_err(|error| match error {
-        CommitError::NotFound(_) => not_found("user", user),
-        other => internal_commit(other),
+    let outcomes = context.api.store.commit(vec![change, audit]).await.map_err(|error| {
+        if matches!(error, CommitError::NotFound(_)) {
+            not_found("user", user)
+        } else {
+            internal_commit(error)
+        }
     })?;
     context.api.auth.revoke(Revoked::User(user));
     match outcomes.into_iter().next() {

@@ -39,6 +39,7 @@ pub(in crate::api) async fn create(
 ) -> Result<WebhookSecret, Problem> {
     check(&context, Some(&params.url), Some(&params.name), Some(&params.kinds))?;
     let (store, account) = (&context.api.store, context.caller.account);
+    let most = context.api.auth.limits(account).await?.webhooks.map_or(MAX_WEBHOOKS, |most| most as usize);
     let bounds = store.event_bounds(account).await.map_err(internal)?;
     let secret = new_secret();
     let row = WebhookRow {
@@ -59,9 +60,10 @@ pub(in crate::api) async fn create(
     };
     let id = row.id;
     let changes = async {
-        if store.webhooks(account).await?.len() >= MAX_WEBHOOKS {
-            let detail = format!("an account has at most {MAX_WEBHOOKS} webhooks: delete one first");
-            return Err(ProblemKind::Conflict.because(detail).into());
+        let have = store.webhooks(account).await?.len();
+        if have >= MAX_WEBHOOKS.min(most) {
+            let detail = format!("the account has its {have} webhooks: delete one first, or raise the limit");
+            return Err(ProblemKind::QuotaExceeded.because(detail).into());
         }
         let detail = json!({"url": row.url, "kinds": row.kinds});
         let audit = context.audit("webhooks.create", format!("webhook:{id}"), detail);
