@@ -6,7 +6,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 
 import { en } from "../src/i18n/en.ts";
 import { accepted, Eyes, go, print } from "./browser.ts";
-import { House, pdf, printed, until } from "./house.ts";
+import { House, pdf, until } from "./house.ts";
 
 const MANY = 5000;
 const LONG_TASK_MS = 50;
@@ -18,14 +18,12 @@ const PDF = "application/pdf";
 
 let house: House;
 let eyes: Eyes;
-let folder: string;
 let page: Page;
 let key: string;
 
 beforeAll(async () => {
   house = await House.open();
-  folder = house.folder("office");
-  const other = house.folder("other");
+  const [folder, other] = [house.folder("office"), house.folder("other")];
   await house.startAgent("pc", [
     { name: "Office", uri: `directory://${folder}` },
     { name: HOSTILE.slice(0, 200), uri: `directory://${other}` },
@@ -173,5 +171,4 @@ it(`scrolls through ${MANY} jobs without a task over 50 ms`, async () => {
   await house.api.call("jobs.cancel", { job: newest });
   await page.locator("[data-job]").first().getByText(en.state.canceled, { exact: true }).waitFor();
   expect(eyes.faults).toEqual([]);
-  expect(printed(folder).length).toBeGreaterThan(0);
 });

@@ -15,6 +15,8 @@ export class Hop {
   /** Bytes a second from the near to the far side, and back; infinite unless set. */
   up = Infinity;
   down = Infinity;
+  /** The target answers only to its own address: the first request's `Host` is made to name it. */
+  renames = false;
   /** Bytes that went to the near side. */
   delivered = 0;
   readonly #server: Server;
@@ -49,10 +51,13 @@ export class Hop {
   }
 
   #carry(pair: Pair, from: Socket, to: Socket, rate: () => number, count: (bytes: number) => void): void {
-    from.on("data", (data) => {
+    let first = from === pair.near && this.renames;
+    from.on("data", (data: Buffer) => {
       if (pair.silent) return;
       count(data.length);
-      const room = to.write(data);
+      const text = first ? data.toString("latin1").replace(`:${this.port}\r\n`, `:${this.target}\r\n`) : undefined;
+      first = false;
+      const room = to.write(text === undefined ? data : Buffer.from(text, "latin1"));
       const wait = rate() === Infinity ? 0 : (data.length / rate()) * 1000;
       if (room && wait === 0) return;
       from.pause();

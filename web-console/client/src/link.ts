@@ -63,8 +63,8 @@ export class Link {
     };
     socket.onmessage = (event: { data: unknown }) => this.#onMessage(event.data);
     socket.onclose = (event: { code: number; reason: string }) => this.#end(event.code, event.reason);
-    // A close follows every error, and says more.
-    socket.onerror = () => undefined;
+    // A close follows in browsers, and says more; Node 20 says nothing more of an upgrade that was refused.
+    socket.onerror = () => void setTimeout(() => this.#end(1006, "the connection failed"), 0);
     this.#timer = setTimeout(() => this.drop("the broker did not answer in time"), openWithinMs);
   }
 

@@ -93,6 +93,13 @@ describe("connecting", () => {
     expect(client.status.state).toBe("refused");
   });
 
+  it("dials again after an error that no close follows", async () => {
+    begin();
+    latest().fail();
+    await vi.advanceTimersByTimeAsync(1);
+    expect(client.status).toMatchObject({ state: "waiting", reason: "the connection failed" });
+  });
+
   it("notices a path that died without a word", async () => {
     begin();
     const socket = await online();

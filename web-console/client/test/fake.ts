@@ -77,6 +77,12 @@ export class FakeSocket implements SocketLike {
     this.onopen?.({} as never);
   }
 
+  /** As Node 20 says that an upgrade was refused: no close follows. */
+  fail(): void {
+    this.isClosed = true;
+    this.onerror?.({} as never);
+  }
+
   /** The broker (or the network) ends it. */
   end(code = 1006, reason = ""): void {
     this.isClosed = true;
