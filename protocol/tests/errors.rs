@@ -52,6 +52,14 @@ fn words(keyword: &str) -> (&'static str, &'static str) {
             "the idempotency key was used within 24 hours for another request",
             "one key for one job: make a new key, or repeat exactly the first request",
         ),
+        "quota-exceeded" => (
+            "the account has used up what its limits allow",
+            "`detail` says which limit: remove what is not needed, or have the limit raised",
+        ),
+        "too-slow" => (
+            "a document over HTTP paused for 30 s, or brought less than 64 KiB in a minute; nothing of it is kept",
+            "send it again over a better line, or use the WebSocket, whose uploads resume",
+        ),
         "cannot-resume" => (
             "the event log does not reach back to that position, or the store is another one since",
             "read the state anew, then follow from now on",
@@ -101,6 +109,7 @@ fn close_words(name: &str) -> Option<&'static str> {
         "hello-timeout" => "`authenticate` did not come within 10 s of an upgrade without a key",
         "slow" => "more than 4 MiB waited to be read by the app",
         "busy" => "the broker holds as many connections as it is willing to",
+        "expired" => "the access token has expired and no newer one came in time",
         "protocol-violation" => {
             "a packet before `authenticate`, on a channel that never was, or with a printer number"
         }
