@@ -51,11 +51,12 @@ impl Outbound {
         let tls = |source| OutboundError::Tls { origin: origin.clone(), source };
         let name = ServerName::try_from(target.host()).map_err(|error| tls(io::Error::other(error)))?;
         let connector = TlsConnector::from(Arc::clone(&self.tls()?));
-        let stream = connector.connect(name, stream).await.map_err(|source| match source.kind() {
-            io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => {
-                OutboundError::Connect { origin: origin.clone(), source }
+        let stream = connector.connect(name, stream).await.map_err(|source| {
+            // A line that was cut may hold another time; a certificate that is not good stays so.
+            if matches!(source.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset) {
+                return OutboundError::Connect { origin: origin.clone(), source };
             }
-            _ => tls(source),
+            tls(source)
         })?;
         shake_hands(origin, stream).await
     }
