@@ -168,7 +168,7 @@ impl TryFrom<RawConfig> for Config {
             names: raw.names,
             tls: raw.tls,
             proxies: raw.proxies.map(check_proxies).transpose()?.unwrap_or_default(),
-            api: auth::check_api(raw.api)?,
+            api: auth::check_api(&raw.api)?,
             issuers: auth::check_issuers(raw.issuer)?,
             limits: check_limits(&raw.limits)?,
             retention: Retention {

@@ -42,7 +42,9 @@ impl QueryShape {
                         list.extend(text.split(',').filter(|item| !item.is_empty()).map(Value::from));
                     }
                 }
-                kind => drop(params.insert(key.into_owned(), single(kind, &text))),
+                kind @ (Kind::Text | Kind::Number | Kind::Truth | Kind::Object) => {
+                    drop(params.insert(key.into_owned(), single(kind, &text)));
+                }
             }
         }
         params

@@ -145,7 +145,7 @@ async fn create_job(asked: Asked, request: Request<Body>) -> Response<Body> {
             let params = read_json(&limited.map_err(|error| unread(&*error))?.to_bytes())?;
             asked.call(method::JOBS_CREATE, params).await
         };
-        upload::within(REQUEST_WITHIN, described).await.and_then(|created| created)
+        Box::pin(upload::within(REQUEST_WITHIN, described)).await.and_then(|created| created)
     };
     let Ok(value) = created else { return respond(created) };
     let duplicate = value.get("duplicate").and_then(Value::as_bool).unwrap_or(false);

@@ -25,7 +25,7 @@ pub(crate) struct ApiConfig {
     pub(crate) rotate_token_keys_s: u64,
 }
 
-pub(super) fn check_api(raw: RawApi) -> Result<ApiConfig, ConfigError> {
+pub(super) fn check_api(raw: &RawApi) -> Result<ApiConfig, ConfigError> {
     let wrong = raw.allowed_origins.iter().find(|text| origin::normal(text).is_none());
     if let Some(text) = wrong {
         return Err(ConfigError::Origin(text.clone()));

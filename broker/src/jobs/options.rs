@@ -213,6 +213,7 @@ mod tests {
 
     use super::*;
 
+    #[allow(clippy::needless_pass_by_value, reason = "written as a literal")]
     fn printer(backend: &str, capabilities: serde_json::Value) -> PrinterInfo {
         serde_json::from_value(json!({
             "number": 1, "name": "office", "backend": backend, "formats": ["application/pdf"],

@@ -12,6 +12,9 @@ pub(super) struct Facts<'a> {
     pub(super) when: &'a str,
 }
 
+/// Writes these lines in a printer's language.
+type Make = fn(&[String]) -> Vec<u8>;
+
 /// A4, in points.
 const PAGE: (f32, f32) = (595.0, 842.0);
 
@@ -20,7 +23,7 @@ pub(super) fn for_printer(printer: &PrinterInfo, facts: &Facts<'_>) -> Option<(&
     // Named, and not only by "anything": bytes in the wrong language make a label printer spit paper.
     let names = |format: &str| printer.formats.iter().any(|have| essence(have).eq_ignore_ascii_case(format));
     let lines = lines(facts);
-    let known: [(&'static str, fn(&[String]) -> Vec<u8>); 7] = [
+    let known: [(&'static str, Make); 7] = [
         ("application/pdf", pdf),
         ("application/vnd.zebra-zpl", zpl),
         ("application/zpl", zpl),

@@ -53,9 +53,8 @@ async fn commit(
     changes: Vec<Change>,
     id: impl std::fmt::Display,
 ) -> Result<Vec<Outcome>, Problem> {
-    context.api.store.commit(changes).await.map_err(|error| match error {
-        CommitError::NotFound(what) => not_found(what, id),
-        other => internal_commit(other),
+    context.api.store.commit(changes).await.map_err(|error| {
+        if let CommitError::NotFound(what) = error { not_found(what, id) } else { internal_commit(error) }
     })
 }
 

@@ -134,10 +134,10 @@ fn stream() -> Value {
     let mut parameters: Vec<Value> = asked
         .into_iter()
         .filter(|(name, _)| name != "limit")
-        .map(|(name, schema)| super::parameter(&name, "query", false, super::schemas::in_query(schema)))
+        .map(|(name, schema)| super::parameter(&name, "query", false, &super::schemas::in_query(schema)))
         .collect();
     let last = super::schemas::in_query(position);
-    parameters.push(super::parameter("Last-Event-ID", "header", false, last));
+    parameters.push(super::parameter("Last-Event-ID", "header", false, &last));
     let mut responses = Map::new();
     let good = json!({"description": "events, each with its id `EPOCH:OFFSET`", "content": {"text/event-stream": {"schema": {"type": "string"}}}});
     responses.insert("200".to_owned(), good);
