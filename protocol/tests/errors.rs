@@ -64,14 +64,6 @@ fn words(keyword: &str) -> (&'static str, &'static str) {
             "the event log does not reach back to that position, or the store is another one since",
             "read the state anew, then follow from now on",
         ),
-        "too-slow" => (
-            "the body of a document came so slowly that the broker gave it up",
-            "send it again with the same idempotency key; over bad lines use the WebSocket, whose uploads resume",
-        ),
-        "quota-exceeded" => (
-            "the account has used up one of its quotas",
-            "`detail` says which; wait for the next period, or have the quota raised (`limits.set`)",
-        ),
         "too-large" => (
             "a document, body or message is over its limit",
             "`detail` says the limit; documents over 64 KiB go as a transfer or a streamed body",

@@ -156,7 +156,7 @@ impl Desk {
         let PacketVerdict::Write { offset: _, last } = match verdict {
             Ok(verdict) => verdict,
             Err(violation) => {
-                return self.violation(CloseCode::PacketOutOfWindow, violation.to_string()).await;
+                return self.violation(violation.close_code(), violation.to_string()).await;
             }
         };
         match &mut channel.kind {

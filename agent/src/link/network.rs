@@ -23,27 +23,43 @@ pub(super) use watch::Watcher;
 
 #[cfg(any(target_os = "linux", target_os = "macos", target_os = "windows"))]
 mod watch {
+    use std::collections::HashSet;
+    use std::net::IpAddr;
+
     use futures_util::StreamExt as _;
+    use if_watch::IfEvent;
     use if_watch::tokio::IfWatcher;
 
     /// Watches the PC's addresses. Where the system does not tell, it never says anything: stalls are still noticed.
-    pub(in crate::link) struct Watcher(Option<IfWatcher>);
+    pub(in crate::link) struct Watcher {
+        watcher: Option<IfWatcher>,
+        /// Addresses that were there at the start: the first word about each of them is no news.
+        known: HashSet<IpAddr>,
+    }
 
     impl Watcher {
         pub(in crate::link) fn new() -> Self {
             let watcher = IfWatcher::new()
                 .inspect_err(|error| tracing::debug!(%error, "the system does not tell of network changes"));
-            Self(watcher.ok())
+            let here = if_addrs::get_if_addrs().unwrap_or_default();
+            Self { watcher: watcher.ok(), known: here.iter().map(if_addrs::Interface::ip).collect() }
         }
 
         /// Returns when an address came or went.
         pub(in crate::link) async fn changed(&mut self) {
-            let Some(watcher) = &mut self.0 else { return std::future::pending().await };
-            match watcher.next().await {
-                Some(Ok(event)) => tracing::debug!(?event, "the network changed"),
-                Some(Err(_)) | None => {
-                    tracing::debug!("the system tells no more of network changes");
-                    self.0 = None;
+            let Some(watcher) = &mut self.watcher else { return std::future::pending().await };
+            loop {
+                match watcher.next().await {
+                    Some(Ok(IfEvent::Up(address))) if self.known.remove(&address.addr()) => {}
+                    Some(Ok(event)) => {
+                        tracing::debug!(?event, "the network changed");
+                        return;
+                    }
+                    Some(Err(_)) | None => {
+                        tracing::debug!("the system tells no more of network changes");
+                        self.watcher = None;
+                        return;
+                    }
                 }
             }
         }

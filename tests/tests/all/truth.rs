@@ -219,6 +219,51 @@ async fn a_broker_restored_from_a_backup_prints_nothing_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_restored_broker_whose_agent_lost_its_spool_asks_before_it_prints_again() {
+    let raw = sink::Socket::listen(None);
+    let mut house = house(&[Printer::new("raw", raw.uri())]).await;
+    house.agent.kill9();
+    let mut ids = Vec::new();
+    for number in 0..5 {
+        ids.push(house.client.submit(new_job("raw", RAW), documents::zpl(number)).await.unwrap().id);
+    }
+    house.broker.kill9();
+    let backup = house.dir.path().join("data-backup");
+    copy_folder(&house.broker.data(), &backup);
+    house.broker.restart();
+    house.agent.start();
+    for &id in &ids {
+        reaches(&house.client, id, &[State::Completed]).await;
+    }
+    // The broker goes back to before all that, as operations.md says it is done; the agent's memory of it is gone as well.
+    house.agent.kill9();
+    house.broker.kill9();
+    copy_folder(&backup, &house.broker.data());
+    std::fs::remove_file(house.broker.data().join("store.incarnation")).unwrap();
+    for file in ["ledger.sqlite3", "ledger.sqlite3-wal", "ledger.sqlite3-shm"] {
+        let file = house.agent.state().join(file);
+        if file.exists() {
+            std::fs::remove_file(file).unwrap();
+        }
+    }
+    house.broker.restart();
+    house.agent.start();
+    for &id in &ids {
+        let job = reaches(&house.client, id, &[State::Uncertain]).await;
+        assert!(job.reason.is_some_and(|reason| reason.code == "store-and-spool-lost"));
+    }
+    // What is new is printed as ever, what somebody decides is printed once more, and nothing else is.
+    let new = house.client.submit(new_job("raw", RAW), documents::zpl(99)).await.unwrap();
+    reaches(&house.client, new.id, &[State::Completed]).await;
+    house.client.decide(ids[0], Decision::Reprint).await.unwrap();
+    reaches(&house.client, ids[0], &[State::Completed]).await;
+    for number in 0..5 {
+        let times = raw.count(Sha256Digest::of(&documents::zpl(number)));
+        assert_eq!(times, if number == 0 { 2 } else { 1 }, "label {number}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn two_agents_with_a_copied_identity_are_named_as_a_clone() {
     let (_keep, _path, printer) = folder("files");
     let house = house(std::slice::from_ref(&printer)).await;

@@ -123,6 +123,30 @@ async fn whatever_is_no_hello_has_its_own_code() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_says_that_the_broker_forgot_something_is_not_believed() {
+    let scene = Scene::with("").await;
+    let mut rogue = Rogue::of(&scene).await;
+    let epoch = || scene.broker.admin(&["status"])["store_epoch"].clone();
+    let before = epoch();
+    let made_up = "A".repeat(64);
+    for (facts_acked, receipt) in [(1, None), (u64::MAX, None), (7, Some(&made_up))] {
+        scene.costs("claim-unproven", &["WARN", "not believed"], || {
+            let mut peer = rogue.dial(&scene);
+            let mut hello = rogue.hello();
+            hello["facts_acked"] = json!(facts_acked);
+            if let Some(receipt) = receipt {
+                hello["receipt"] = json!(receipt);
+            }
+            peer.text(&hello.to_string());
+            let Heard::Text(welcome) = peer.hear() else { panic!("hello was not answered") };
+            assert!(welcome.contains("\"welcome\""), "{welcome}");
+        });
+    }
+    assert_eq!(epoch(), before, "the store is what it was");
+    scene.bystander.is_unharmed().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_fact_about_another_agents_job_changes_nothing() {
     let scene = Scene::with("").await;
     let mut rogue = Rogue::of(&scene).await;
