@@ -11,7 +11,6 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use super::stream;
 use super::table::{METHODS, Method, Place, Verb};
 
 /// The document; the same for every caller.
@@ -87,10 +86,10 @@ fn operation(method: &Method, place: Place, generator: &mut SchemaGenerator) -> 
     let mut fields = Map::new();
     for (name, schema) in properties {
         if in_path(&name) {
-            parameters.push(parameter(&name, "path", true, schema));
+            parameters.push(parameter(&name, "path", true, &schema));
         } else if place.verb == Verb::Get {
             let required = is_required(&name);
-            parameters.push(parameter(&name, "query", required, schemas::in_query(schema)));
+            parameters.push(parameter(&name, "query", required, &schemas::in_query(schema)));
         } else {
             fields.insert(name, schema);
         }
@@ -133,7 +132,7 @@ fn described(method: &Method) -> String {
     )
 }
 
-fn parameter(name: &str, place: &str, required: bool, schema: Value) -> Value {
+fn parameter(name: &str, place: &str, required: bool, schema: &Value) -> Value {
     let mut parameter = json!({"name": name, "in": place, "required": required, "schema": schema});
     if place == "query" {
         // A list is one value with commas between its items.
@@ -177,7 +176,7 @@ mod tests {
                     map.values().for_each(|value| references(value, found));
                 }
                 Value::Array(list) => list.iter().for_each(|value| references(value, found)),
-                _ => {}
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
             }
         }
         let mut found = Vec::new();

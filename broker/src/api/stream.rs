@@ -35,35 +35,6 @@ static LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// A browser that lost the stream comes back after this many milliseconds.
 const RETRY_MS: u32 = 2000;
 
-/// What the OpenAPI document says of it.
-pub(super) fn operation() -> Value {
-    let parameter = |name: &str, place: &str, what: &str, schema: Value| json!({"name": name, "in": place, "required": false, "description": what, "schema": schema});
-    let position = json!({"type": "string", "examples": ["01890a5d-ac96-774b-bcce-b302099a8057:17"]});
-    let id = || json!({"type": "string", "format": "uuid"});
-    let mut responses = json!({"200": {
-        "description": "events as they come (docs/events.md); the stream does not end by itself",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
-    }});
-    for status in ["400", "401", "403", "429", "500", "503"] {
-        responses[status] = json!({"$ref": "#/components/responses/problem"});
-    }
-    json!({
-        "operationId": "events.stream",
-        "summary": "The account's events as Server-Sent Events.",
-        "tags": ["events"],
-        "description": "Needs scope `read`.",
-        "parameters": [
-            parameter("after", "query", "the last event that was seen, as `EPOCH:OFFSET`", position.clone()),
-            parameter("Last-Event-ID", "header", "the same; outranks `after`", position),
-            parameter("kinds", "query", "only kinds that begin with one of these, with commas between them", json!({"type": "string"})),
-            parameter("job", "query", "only this job", id()),
-            parameter("printer", "query", "only this printer", id()),
-            parameter("agent", "query", "only this agent", id()),
-        ],
-        "responses": responses,
-    })
-}
-
 struct Stream {
     closing: CancellationToken,
     /// Ends with the reason when the caller may go on no more.
