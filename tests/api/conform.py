@@ -14,7 +14,11 @@ import lab
 LEFT_OUT: dict[str, str] = {}
 
 
-def schemathesis(here: lab.Lab, key: str, examples: int, seed: int) -> int:
+# What takes away the ground that the others stand on is asked for by itself, at the end.
+LAST = ("limits.set", "agents.revoke")
+
+
+def schemathesis(here: lab.Lab, key: str, examples: int, seed: int, last: bool) -> int:
     program = pathlib.Path(sys.executable).with_name("st")
     # Not `resolve`d: the environment's folder is where its link to the interpreter stands.
     command = [
@@ -35,6 +39,8 @@ def schemathesis(here: lab.Lab, key: str, examples: int, seed: int) -> int:
     ]  # fmt: skip
     if LEFT_OUT:
         command += ["--exclude-checks", ",".join(LEFT_OUT)]
+    for operation in LAST:
+        command += [f"--{'include' if last else 'exclude'}-operation-id", operation]
     command += sys.argv[3:]
     env = os.environ | {"SCHEMATHESIS_REPORT_DIR": str(here.folder), "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(list(map(str, command)), cwd=here.folder, env=env).returncode
@@ -61,7 +67,9 @@ def main():
         with lab.lab() as here:
             print(f"== scope {scope}", flush=True)
             configure(here, real=scope != "read")
-            if schemathesis(here, here.key(scope), examples, seed=20) != 0:
+            key = here.key(scope)
+            runs = [schemathesis(here, key, examples, seed=20, last=last) for last in (False, True)]
+            if any(runs):
                 bad.append(scope)
             status, body, _ = here.rest("GET", "/v1/me", here.admin_key)
             assert status == 200, f"the broker does not answer any more: {status} {body}"

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{check_name, internal_commit, not_found, page};
 use crate::api::new_key;
-use crate::api::table::Context;
+use crate::api::table::{Context, MAX_INTEGER};
 use crate::auth::gate::lesser;
 use crate::auth::{Revoked, internal, quotas};
 use crate::clock::now_ms;
@@ -49,7 +49,7 @@ pub(in crate::api) async fn create(context: Context, params: KeyCreate) -> Resul
     quotas::admit_one("keys", usage.keys, api.auth.limits(account).await?.keys)?;
     let (text, mut row) = new_key(account, params.name, scope);
     let lifetime = params.expires_in_s.map(|seconds| seconds.saturating_mul(1000));
-    row.expires_ms = lifetime.map(|ms| row.created_ms.saturating_add(ms).min(i64::MAX as u64));
+    row.expires_ms = lifetime.map(|ms| row.created_ms.saturating_add(ms).min(MAX_INTEGER));
     let detail = json!({ "name": row.name, "scope": scope, "expires_ms": row.expires_ms });
     let audit = context.audit("keys.create", format!("key:{}", row.id), detail);
     api.store.commit(vec![Change::CreateKey(row.clone()), audit]).await.map_err(internal_commit)?;

@@ -6,6 +6,7 @@ use inkwire_protocol::app::{Problem, ProblemKind, method};
 use schemars::SchemaGenerator;
 use serde_json::{Map, Value, json};
 
+use super::super::stream;
 use super::super::table::{METHODS, Method, Place, Verb};
 
 /// Problems of every method: who asks, what is asked for, and how the broker is.
@@ -120,13 +121,13 @@ pub(super) fn beside() -> Map<String, Value> {
             "/healthz".to_owned(),
             probe("healthz", "Whether the process answers.", json!({"200": plain("ok")})),
         ),
-        ("/v1/events/stream".to_owned(), stream()),
+        (stream::PATH.to_owned(), streamed()),
         ("/readyz".to_owned(), probe("readyz", "Whether new work is taken and the store answers.", ready)),
     ])
 }
 
 /// Server-Sent Events: an answer without an end. Its parameters are those of `events.list` without `limit`.
-fn stream() -> Value {
+fn streamed() -> Value {
     let list = METHODS.iter().find(|method| method.name == method::EVENTS_LIST);
     let asked = list.map(super::parameters).unwrap_or_default();
     let asked = asked.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
@@ -139,7 +140,7 @@ fn stream() -> Value {
     let last = super::schemas::in_query(position);
     parameters.push(super::parameter("Last-Event-ID", "header", false, &last));
     let mut responses = Map::new();
-    let good = json!({"description": "events, each with its id `EPOCH:OFFSET`", "content": {"text/event-stream": {"schema": {"type": "string"}}}});
+    let good = json!({"description": "events as they come (docs/events.md); the stream does not end by itself", "content": {"text/event-stream": {"schema": {"type": "string"}}}});
     responses.insert("200".to_owned(), good);
     for kind in ALWAYS {
         responses.entry(kind.status().to_string()).or_insert_with(|| told(kind.status(), &[kind.keyword()]));
