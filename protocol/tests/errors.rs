@@ -109,7 +109,6 @@ fn close_words(name: &str) -> Option<&'static str> {
         "packet-out-of-window" => "a packet out of order or beyond the credit",
         "packet-damaged" => "a packet whose data does not match its checksum",
         "unauthenticated" => "the first message was not `authenticate` with a valid key or token",
-        "expired" => "the access token has expired, and no newer one came by `authenticate` in time",
         "revoked" => "the key was revoked, or the person was signed out or removed",
         "superseded" | "clone" | "incompatible" => return None,
         other => panic!("say when an app meets `{other}` here, or that it does not"),
