@@ -221,7 +221,7 @@ async fn only_public_addresses_are_called_unless_the_operator_allows_more() {
     for _ in 1..50 {
         created(&lab, &key, "https://shop.example/", &[]).await;
     }
-    assert_eq!(post(json!({"url": "https://shop.example/"})).await.status, 409);
+    assert_eq!(post(json!({"url": "https://shop.example/"})).await.status, 403);
     let viewer = lab.key("read").await;
     assert_eq!(lab.get("/v1/webhooks", &viewer).await.status, 403);
 }
