@@ -51,6 +51,10 @@ beforeAll(async () => {
   const named = (name: string) => printers.find((one) => one.name === name)?.id ?? "";
   printer = named("Office laser");
   agent = printers[0]?.agent ?? "";
+  const machines = printers.map((one) => one.agent).filter((id, at, all) => all.indexOf(id) === at);
+  for (const [index, name] of ["Front desk", "Warehouse 3"].entries()) await house.api.call("agents.rename", { agent: machines[index] ?? "", name });
+  await house.admin("user", "create", "vera", "--role", "viewer");
+  await house.api.call("webhooks.create", { url: "https://hooks.example/inkwire", name: "Till system", kinds: ["job."] });
   const titles = ["Invoice 2041", "請求書 2042", "Delivery note", "Packing list for the whole of the third quarter, revised.pdf", "Menu"];
   for (const [index, title] of titles.entries()) {
     const inline = pdf(1, 2000 + index * 3000).toString("base64");
@@ -91,6 +95,18 @@ const LOOKS: Look[] = [
   { name: "printers", hash: () => "#/printers", ready: (page) => page.locator(".list .chip").first().waitFor() },
   { name: "printer", hash: () => `#/printers/${printer}`, ready: (page) => page.locator(".facts").first().waitFor() },
   { name: "settings", hash: () => "#/settings", ready: (page) => page.locator(".facts").waitFor() },
+  { name: "keys", hash: () => "#/settings/keys", ready: (page) => page.locator("tbody tr").first().waitFor() },
+  { name: "users", hash: () => "#/settings/users", ready: (page) => page.locator("tbody tr").first().waitFor() },
+  {
+    name: "webhooks",
+    hash: () => "#/settings/webhooks",
+    ready: async (page) => {
+      await page.locator("button[aria-expanded]").first().click();
+      await page.locator(".list").first().waitFor({ state: "attached" });
+    },
+  },
+  { name: "audit", hash: () => "#/settings/audit", ready: (page) => page.locator("tbody tr").first().waitFor() },
+  { name: "limits", hash: () => "#/settings/limits", ready: (page) => page.locator("tbody tr").first().waitFor() },
 ];
 
 async function violations(page: Page): Promise<string[]> {
