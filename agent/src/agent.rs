@@ -14,7 +14,6 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::opening::LEDGER_FILE;
 use self::opening::Opened;
 use crate::config::Config;
 use crate::desk::Desk;

@@ -16,9 +16,8 @@ use tokio::sync::{mpsc, watch};
 use self::stirred::Stirred;
 use crate::book::Book;
 use crate::clock::BrokerClock;
-use crate::link::{LinkCommand, Say, SessionNumber};
+use crate::link::{Connection, LinkCommand, Say, SessionNumber};
 use crate::spool::{JobKey, Ledger};
-use crate::status::Connection;
 
 /// Handles of everything that more than one part uses.
 pub(crate) struct Shared {

@@ -12,36 +12,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::identity::{self, IdentityError};
 use crate::shared::Shared;
-use crate::spool::last_job;
+use crate::spool::{LEDGER_FILE, last_job};
 
+pub use crate::link::Connection;
 pub use crate::spool::LastJob;
 
 /// `status.json` in the state directory.
 const STATUS_FILE: &str = "status.json";
 /// A device that changes its mind all the time is not written down all the time.
 const NOT_MORE_OFTEN_THAN: Duration = Duration::from_millis(500);
-
-/// Where the connection stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "is", rename_all = "kebab-case")]
-pub enum Connection {
-    /// A session is live.
-    Connected {
-        /// Since when, in the broker's time as far as it is known.
-        since_ms: u64,
-        /// Where the broker sees this agent.
-        observed_endpoint: std::net::SocketAddr,
-        /// How many sessions it has begun.
-        epoch: u64,
-    },
-    /// There is none; it is tried again.
-    Trying {
-        /// Since when, in the broker's time as far as it is known.
-        since_ms: u64,
-        /// What hinders, where something answered.
-        trouble: Option<String>,
-    },
-}
 
 /// What the running agent wrote last.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -87,11 +66,8 @@ pub fn status(state_dir: &Path) -> Result<Status, IdentityError> {
         Err(error) => return Err(error),
     };
     let running = if is_running { read(state_dir) } else { None };
-    let (last_job, waiting_jobs) =
-        last_job(&state_dir.join(crate::agent::LEDGER_FILE)).map_err(|problem| IdentityError::Damaged {
-            path: state_dir.join(crate::agent::LEDGER_FILE),
-            problem,
-        })?;
+    let (last_job, waiting_jobs) = last_job(&state_dir.join(LEDGER_FILE))
+        .map_err(|problem| IdentityError::Damaged { path: state_dir.join(LEDGER_FILE), problem })?;
     Ok(Status {
         agent: identity.agent,
         name: identity.agent_name,

@@ -19,7 +19,7 @@ use crate::book::{Book, Job};
 use crate::clock::BrokerClock;
 use crate::config::Config;
 use crate::limits::{FIRST_DESCRIBE_WITHIN, LINK_COMMANDS};
-use crate::link::LinkCommand;
+use crate::link::{Connection, LinkCommand};
 use crate::printers::{self, Backend, PrinterConfig};
 use crate::report::numbers::assign;
 use crate::report::states::{self, Known, ask};
@@ -27,11 +27,8 @@ use crate::shared::Shared;
 use crate::shared::stirred::Stirred;
 use crate::spool::part::{self, PartFile};
 use crate::spool::reader::{self, JobRow, Meta};
-use crate::spool::{Change, JobKey, Ledger, LedgerError, Phase, sweep};
-use crate::status::Connection;
+use crate::spool::{Change, JobKey, LEDGER_FILE, Ledger, LedgerError, Phase, sweep};
 
-/// `ledger.sqlite3` in the state directory.
-pub(crate) const LEDGER_FILE: &str = "ledger.sqlite3";
 /// Large documents, in the state directory.
 const SPOOL_DIR: &str = "spool";
 

@@ -21,11 +21,10 @@ use tokio_util::sync::CancellationToken;
 use super::greeting::{Greeted, NotGreeted, greet};
 use super::network::Watcher;
 use super::session::Session;
-use super::{LinkCommand, LinkEvent, SessionNumber, token};
+use super::{Connection, LinkCommand, LinkEvent, SessionNumber, token};
 use crate::limits::{DIAL_WITHIN, HOURLY, MAX_PARALLEL_DIALS};
 use crate::shared::Shared;
 use crate::spool::Change;
-use crate::status::Connection;
 
 /// What dialling needs to know.
 pub(crate) struct Link {

@@ -13,6 +13,8 @@ mod network;
 mod session;
 mod token;
 
+use std::net::SocketAddr;
+
 use bytes::Bytes;
 use inkwire_protocol::close::CloseCode;
 use inkwire_protocol::ids::{AckReceipt, Attempt, FactSeq, JobId, StoreEpoch, TransferId};
@@ -20,9 +22,33 @@ use inkwire_protocol::job::Request;
 use inkwire_protocol::message::{Ack, FactMessage, Open, Refuse, Welcome};
 use inkwire_protocol::packet::Header;
 
+use serde::{Deserialize, Serialize};
+
 pub(crate) use dialling::Link;
 
 use crate::spool::JobKey;
+
+/// Where the connection stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum Connection {
+    /// A session is live.
+    Connected {
+        /// Since when, in the broker's time as far as it is known.
+        since_ms: u64,
+        /// Where the broker sees this agent.
+        observed_endpoint: SocketAddr,
+        /// How many sessions it has begun.
+        epoch: u64,
+    },
+    /// There is none; it is tried again.
+    Trying {
+        /// Since when, in the broker's time as far as it is known.
+        since_ms: u64,
+        /// What hinders, where something answered.
+        trouble: Option<String>,
+    },
+}
 
 /// Counts the sessions of this process: what is said in one that is over is not sent in the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]

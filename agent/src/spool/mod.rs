@@ -15,6 +15,9 @@ mod space;
 pub(crate) mod sweep;
 mod writer;
 
+/// The ledger, in the state directory.
+pub(crate) const LEDGER_FILE: &str = "ledger.sqlite3";
+
 pub use glance::LastJob;
 pub use ledger::LedgerError;
 

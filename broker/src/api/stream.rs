@@ -94,7 +94,9 @@ fn wish(headers: &HeaderMap, query: &str) -> Result<(Option<EventPosition>, Filt
     };
     let asked = match params.remove("after") {
         Some(Value::String(text)) => Some(read(&text)?),
-        Some(_) | None => None,
+        // Something else in JSON.
+        Some(other) => Some(read(&other.to_string())?),
+        None => None,
     };
     let last = headers.get(&LAST_EVENT_ID).map(|value| value.to_str().unwrap_or_default());
     let last = last.filter(|text| !text.is_empty()).map(read).transpose()?;

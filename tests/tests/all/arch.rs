@@ -110,8 +110,12 @@ const BROKER: &[(&str, &[&str])] = &[
 const AGENT: &[(&str, &[&str])] = &[
     (
         "agent",
-        &["book", "config", "desk", "identity", "link", "print", "printers", "report", "shared", "spool"],
+        &[
+            "book", "config", "desk", "identity", "link", "print", "printers", "report", "shared", "spool",
+            "status",
+        ],
     ),
+    ("status", &["identity", "link", "shared", "spool"]),
     ("pair", &["identity"]),
     ("desk", &["book", "link", "shared", "spool"]),
     ("print", &["book", "desk", "link", "printers", "shared", "spool"]),

@@ -264,6 +264,17 @@ impl Agent {
         }
     }
 
+    /// The next transfer; one that was ended by its outcome before all of it was sent is dropped first.
+    pub(super) async fn open_at_last(&mut self) -> OpenTransfer {
+        loop {
+            match self.next().await {
+                SessionCommand::Open(open) => return *open,
+                SessionCommand::Drop { .. } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
     /// Nothing was sent, as far as everything before has been handled.
     pub(super) fn is_idle(&mut self) -> bool {
         self.commands.is_empty()

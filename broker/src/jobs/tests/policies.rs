@@ -197,7 +197,7 @@ async fn a_reprint_is_a_job_of_its_own_with_a_document_of_its_own() {
         if let crate::store::Outcome::Swept { files, .. } = &swept[0] {
             desk.jobs.documents.remove(files.clone()).await;
         }
-        let open = agent.open().await;
+        let open = agent.open_at_last().await;
         assert_eq!(open.open.job, job.id);
         assert_eq!(open.source.read(0, bytes.len() as u32).await.unwrap(), bytes);
         assert_eq!(desk.jobs.document(account, job.id).await.unwrap().bytes, bytes.len() as u64);
