@@ -219,7 +219,7 @@ pub enum OnUncertain {
 
 /// What becomes of jobs that waited for a printer while its agent was away, when the agent is back after a minute or longer. Jobs that
 /// the agent may have something of already are not touched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "policy", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum OnReturn {
@@ -237,6 +237,35 @@ pub enum OnReturn {
     },
 }
 
+/// Written out, because a tagged variant without fields takes any fields.
+impl<'de> Deserialize<'de> for OnReturn {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        enum Policy {
+            PrintAll,
+            NewestOnly,
+            Hold,
+            DropOlderThan,
+        }
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Written {
+            policy: Policy,
+            seconds: Option<u64>,
+        }
+        let Written { policy, seconds } = Written::deserialize(deserializer)?;
+        match (policy, seconds) {
+            (Policy::PrintAll, None) => Ok(Self::PrintAll),
+            (Policy::NewestOnly, None) => Ok(Self::NewestOnly),
+            (Policy::Hold, None) => Ok(Self::Hold),
+            (Policy::DropOlderThan, Some(seconds)) => Ok(Self::DropOlderThan { seconds }),
+            (Policy::DropOlderThan, None) => Err(serde::de::Error::missing_field("seconds")),
+            (_, Some(_)) => Err(serde::de::Error::custom("`seconds` belongs to `drop-older-than` only")),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,6 +280,28 @@ mod tests {
         assert!(!printer.takes("image/urf"));
         printer.formats = vec!["application/octet-stream".into()];
         assert!(printer.takes("image/urf"));
+    }
+
+    #[test]
+    fn a_policy_is_read_as_it_is_written_and_takes_nothing_else() {
+        for policy in [
+            OnReturn::PrintAll,
+            OnReturn::NewestOnly,
+            OnReturn::Hold,
+            OnReturn::DropOlderThan { seconds: 60 },
+        ] {
+            let text = serde_json::to_string(&policy).unwrap();
+            assert_eq!(serde_json::from_str::<OnReturn>(&text).unwrap(), policy, "{text}");
+        }
+        for bad in [
+            r#"{"policy":"hold","x":1}"#,
+            r#"{"policy":"hold","seconds":1}"#,
+            r#"{"policy":"drop-older-than"}"#,
+            r#"{"policy":"burn"}"#,
+            "{}",
+        ] {
+            assert!(serde_json::from_str::<OnReturn>(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

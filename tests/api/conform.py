@@ -14,11 +14,11 @@ import lab
 LEFT_OUT: dict[str, str] = {}
 
 
-# What takes away the ground that the others stand on is asked for by itself, at the end.
-LAST = ("limits.set", "agents.revoke")
+# What takes away the ground that the others stand on is asked for by itself, at the end; the key that asks goes last.
+LAST = (("limits.set", "agents.revoke"), ("keys.revoke",))
 
 
-def schemathesis(here: lab.Lab, key: str, examples: int, seed: int, last: bool) -> int:
+def schemathesis(here: lab.Lab, key: str, examples: int, seed: int, only: tuple[str, ...]) -> int:
     program = pathlib.Path(sys.executable).with_name("st")
     # Not `resolve`d: the environment's folder is where its link to the interpreter stands.
     command = [
@@ -30,7 +30,8 @@ def schemathesis(here: lab.Lab, key: str, examples: int, seed: int, last: bool) 
         "--max-examples", examples,
         "--seed", seed,
         "--request-timeout", "20",
-        "--workers", "8",
+        # Several threads of it trip over Python's own parser now and then.
+        "--workers", "1",
         "--continue-on-failure",
         "--no-color",
         "--suppress-health-check", "all",
@@ -39,8 +40,8 @@ def schemathesis(here: lab.Lab, key: str, examples: int, seed: int, last: bool) 
     ]  # fmt: skip
     if LEFT_OUT:
         command += ["--exclude-checks", ",".join(LEFT_OUT)]
-    for operation in LAST:
-        command += [f"--{'include' if last else 'exclude'}-operation-id", operation]
+    for operation in only or sum(LAST, ()):
+        command += [f"--{'include' if only else 'exclude'}-operation-id", operation]
     command += sys.argv[3:]
     env = os.environ | {"SCHEMATHESIS_REPORT_DIR": str(here.folder), "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(list(map(str, command)), cwd=here.folder, env=env).returncode
@@ -68,7 +69,7 @@ def main():
             print(f"== scope {scope}", flush=True)
             configure(here, real=scope != "read")
             key = here.key(scope)
-            runs = [schemathesis(here, key, examples, seed=20, last=last) for last in (False, True)]
+            runs = [schemathesis(here, key, examples, seed=20, only=only) for only in ((), *LAST)]
             if any(runs):
                 bad.append(scope)
             status, body, _ = here.rest("GET", "/v1/me", here.admin_key)

@@ -87,6 +87,8 @@ fn operation(method: &Method, place: Place, generator: &mut SchemaGenerator) -> 
     for (name, schema) in properties {
         if in_path(&name) {
             parameters.push(parameter(&name, "path", true, &schema));
+        } else if method.name == method::DOCUMENTS_GET {
+            // The whole document over HTTP, or what `Range` says.
         } else if place.verb == Verb::Get {
             let required = is_required(&name);
             parameters.push(parameter(&name, "query", required, &schemas::in_query(schema)));

@@ -168,13 +168,19 @@ async fn submit(asked: Asked, parts: &Parts, body: Body) -> Result<Value, Proble
     serde_json::to_value(created).map_err(|error| ProblemKind::Internal.because(error.to_string()))
 }
 
-async fn get_document(asked: Asked, Path(job): Path<String>) -> Response<Body> {
+/// A piece of it is asked for by `Range`, not by the method's `offset`.
+async fn get_document(asked: Asked, Path(job): Path<String>, RawQuery(query): RawQuery) -> Response<Body> {
     let headers = asked.headers.clone();
     let found = async {
         let context = asked.context().await?;
         let found = async {
             context.caller.must(Scope::Read)?;
-            let JobRef { job } = table::read(serde_json::json!({ "job": job }))?;
+            let query = query.unwrap_or_default();
+            let asked = url::form_urlencoded::parse(query.as_bytes());
+            let mut params: Map<String, Value> =
+                asked.map(|(name, value)| (name.into(), value.into())).collect();
+            params.insert("job".into(), job.into());
+            let JobRef { job } = table::read(Value::Object(params))?;
             context.api.jobs.document(context.caller.account, job).await
         };
         found.await.inspect_err(|problem| context.refused(method::DOCUMENTS_GET, problem))

@@ -313,6 +313,7 @@ pub(crate) fn read<P: DeserializeOwned>(params: Value) -> Result<P, Problem> {
     if !params.is_object() {
         return Err(ProblemKind::InvalidParams.because("the parameters must be an object"));
     }
+    let params = whole_numbers(params);
     if let Some(number) = too_large_number(&params) {
         let detail =
             format!("{number} is larger than {MAX_INTEGER}, the largest number that every client can write");
@@ -330,6 +331,23 @@ pub(crate) fn read<P: DeserializeOwned>(params: Value) -> Result<P, Problem> {
 
 /// The largest whole number of the API, 2^53 - 1: what JavaScript counts exactly, and the store's integers hold.
 pub(crate) const MAX_INTEGER: u64 = (1 << 53) - 1;
+
+/// `5.0` is the number 5, as JSON Schema has it, however a client writes it.
+fn whole_numbers(value: Value) -> Value {
+    match value {
+        Value::Number(number) if number.is_f64() => match number.as_f64() {
+            Some(float) if float.fract() == 0.0 && (0.0..=MAX_INTEGER as f64).contains(&float) => {
+                Value::from(float as u64)
+            }
+            Some(_) | None => Value::Number(number),
+        },
+        Value::Array(items) => items.into_iter().map(whole_numbers).collect(),
+        Value::Object(fields) => {
+            Value::Object(fields.into_iter().map(|(name, value)| (name, whole_numbers(value))).collect())
+        }
+        other @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => other,
+    }
+}
 
 fn too_large_number(value: &Value) -> Option<u64> {
     match value {
@@ -362,6 +380,9 @@ mod tests {
         let missing = read::<JobCreate>(Value::Null).unwrap_err();
         assert_eq!(missing.pointer.as_deref(), Some("/printer"));
         assert!(read::<JobRef>(json!([1])).unwrap_err().detail.contains("object"));
+        let list = read::<inkwire_protocol::app::JobList>(json!({"limit": 5.0})).unwrap();
+        assert_eq!(list.limit, Some(5));
+        assert!(read::<inkwire_protocol::app::JobList>(json!({"limit": 5.5})).is_err());
         assert!(read::<Nothing>(json!({"x": 1})).is_err());
         let list = |before: u64| read::<JobList>(json!({"before": before}));
         assert!(list(MAX_INTEGER).is_ok() && list(MAX_INTEGER + 1).is_err());
