@@ -108,7 +108,7 @@ it("tells that the agent's link was cut in mid-document, and that it goes on", a
   await page.getByText(en.event["job.cut"] as string).waitFor();
   await page.getByText(en.event["job.resumed"] as string).waitFor();
   house.wire.down = Infinity;
-  await page.getByText(en.event["job.completed"] as string).first().waitFor();
+  await page.locator(".timeline strong").getByText(en.event["job.completed"] as string, { exact: true }).waitFor();
   const job = await newest();
   expect(job.sha256).toBe(sha256(document));
   const { history } = await house.api.call("jobs.get", { job: job.id });
