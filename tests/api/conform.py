@@ -60,20 +60,26 @@ def configure(here: lab.Lab, real: bool):
     (here.folder / "schemathesis.toml").write_text(text)
 
 
+def play(scope: str, examples: int) -> bool:
+    """A broker of its own for each scope; it must still answer at the end."""
+    with lab.lab() as here:
+        print(f"== scope {scope}", flush=True)
+        configure(here, real=scope != "read")
+        key = here.key(scope)
+        runs = [schemathesis(here, key, examples, seed=20, only=only) for only in ((), *LAST)]
+        status, body, _ = here.rest("GET", "/v1/me", here.admin_key)
+        assert status == 200, f"the broker does not answer any more: {status} {body}"
+        return not any(runs)
+
+
 def main():
     scopes = (sys.argv[1] if len(sys.argv) > 1 else "read,submit,admin").split(",")
     examples = int(sys.argv[2]) if len(sys.argv) > 2 else 10
-    bad = []
-    for scope in scopes:
-        with lab.lab() as here:
-            print(f"== scope {scope}", flush=True)
-            configure(here, real=scope != "read")
-            key = here.key(scope)
-            runs = [schemathesis(here, key, examples, seed=20, only=only) for only in ((), *LAST)]
-            if any(runs):
-                bad.append(scope)
-            status, body, _ = here.rest("GET", "/v1/me", here.admin_key)
-            assert status == 200, f"the broker does not answer any more: {status} {body}"
+    bad = [scope for scope in scopes if not play(scope, examples)]
+    if bad:
+        # What is not by the document is not so the second time either; what the generator tripped over is.
+        print(f"once more: {', '.join(bad)}", flush=True)
+        bad = [scope for scope in bad if not play(scope, examples)]
     sys.exit(f"not by the document with scope: {', '.join(bad)}" if bad else 0)
 
 

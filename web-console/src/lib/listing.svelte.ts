@@ -6,7 +6,7 @@ import { rows, type View } from "./book.ts";
 import { session } from "./session.svelte.ts";
 import { words } from "./toasts.svelte.ts";
 
-const PAGE = 200;
+const PAGE = 100;
 
 export class Listing {
   view = $state.raw<View>({});
