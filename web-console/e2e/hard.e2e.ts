@@ -131,7 +131,7 @@ it("loads less than 200 kB before the PDF preview", async () => {
   await fresh.close();
 });
 
-it(`scrolls through ${MANY} jobs without a task over 50 ms`, async () => {
+it(`scrolls through ${MANY} jobs without a long task`, async () => {
   const { printers } = await house.api.call("printers.list", {});
   const printer = printers.find((one) => one.name !== "Office")?.id ?? "";
   const batch = 100;
