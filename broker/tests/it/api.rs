@@ -141,8 +141,8 @@ async fn a_sign_in_link_is_good_once() {
 #[tokio::test]
 async fn the_pages_and_probes_answer() {
     let lab = Lab::start().await;
-    for (path, holds) in
-        [("/", "Inkwire broker"), ("/healthz", "ok"), ("/readyz", "ready"), ("/sign-in", "Sign in")]
+    // The console where it is built, else a page that says how to get it.
+    for (path, holds) in [("/", "Inkwire"), ("/healthz", "ok"), ("/readyz", "ready"), ("/sign-in", "Inkwire")]
     {
         let answer = lab.rest(Method::GET, path, None, Value::Null).await;
         assert!(answer.status == 200 && answer.text.contains(holds), "{path}: {answer:?}");
