@@ -33,7 +33,7 @@ fn build() -> Value {
             item.insert(verb(place.verb).to_owned(), operation(method, place, &mut generator));
         }
     }
-    paths.extend(answers::beside());
+    paths.extend(answers::beside(&mut generator));
     let mut schemas = Value::Object(generator.take_definitions(true));
     schemas::bound(&mut schemas);
     json!({
@@ -49,12 +49,15 @@ fn build() -> Value {
             "license": {"name": "Apache-2.0 OR MIT", "identifier": "Apache-2.0 OR MIT"},
         },
         "servers": [{"url": "/"}],
-        "security": [{"key": []}],
+        "security": [{"key": []}, {"session": []}],
         "tags": tags(),
         "paths": paths,
         "components": {
             "schemas": schemas,
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer", "description": "an API key or an access token"}},
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer", "description": "an API key or an access token"},
+                "session": {"type": "apiKey", "in": "cookie", "name": "__Host-inkwire", "description": "a browser's session; what changes something needs an `Origin` too"},
+            },
             "responses": {"problem": problem},
         },
     })

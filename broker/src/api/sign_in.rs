@@ -9,6 +9,7 @@ use inkwire_protocol::app::{Me, Problem, ProblemKind, Scope, SignIn, SignedIn, W
 use inkwire_protocol::ids::{AccountId, KeyId, LoginId, Sha256Digest};
 use inkwire_protocol::message::clip;
 use rand::Rng as _;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -25,13 +26,22 @@ use crate::limits::{LOGIN_LIFETIME, SIGN_IN_KEY_LIFETIME};
 use crate::store::{Change, CommitError, KeyRow, LoginRow, NewAudit, Outcome, UserRow};
 
 /// A key for a shell, shown once.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct SignInKey {
     key: String,
     account: AccountId,
     user: String,
     scope: Scope,
     expires_ms: Option<u64>,
+}
+
+/// What these paths are in the OpenAPI document: body and answer of each.
+pub(super) fn shapes(generator: &mut SchemaGenerator) -> [Schema; 3] {
+    [
+        generator.subschema_for::<SignIn>(),
+        generator.subschema_for::<SignedIn>(),
+        generator.subschema_for::<SignInKey>(),
+    ]
 }
 
 /// `POST /v1/session`.
@@ -94,12 +104,8 @@ pub(super) async fn end(asked: Asked) -> Response<Body> {
 }
 
 /// `POST /v1/sign-in`: the same as [`begin`] for who keeps a key instead of a cookie.
-pub(super) async fn key(asked: Asked, mut params: Map<String, Value>) -> Response<Body> {
+pub(super) async fn key(asked: Asked, params: Map<String, Value>) -> Response<Body> {
     let made = async {
-        // As it was called first.
-        if let Some(token) = params.remove("token") {
-            params.insert("link".to_owned(), token);
-        }
         let user = who_signs_in(&asked, &table::read(Value::Object(params))?).await?;
         let (key, mut row) = new_key(user.account, format!("sign-in of {}", user.name), user.role.scope());
         row.user = Some(user.id);

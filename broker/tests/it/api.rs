@@ -129,11 +129,11 @@ async fn a_sign_in_link_is_good_once() {
     let lab = Lab::start().await;
     let link = lab.sign_in().unwrap();
     let token = link.split_once("token=").unwrap().1.split('#').next().unwrap();
-    let signed_in = lab.rest(Method::POST, "/v1/sign-in", None, json!({"token": token})).await;
+    let signed_in = lab.rest(Method::POST, "/v1/sign-in", None, json!({"link": token})).await;
     assert_eq!(signed_in.status, 200, "{}", signed_in.text);
     let key = signed_in.json()["key"].as_str().unwrap().to_owned();
     assert_eq!(lab.get("/v1/me", &key).await.json()["scope"], "admin");
-    assert_eq!(lab.rest(Method::POST, "/v1/sign-in", None, json!({"token": token})).await.status, 401);
+    assert_eq!(lab.rest(Method::POST, "/v1/sign-in", None, json!({"link": token})).await.status, 401);
     let made = lab.admin("user.link", json!({"user": "owner"})).await;
     assert!(made["link"].as_str().unwrap().ends_with(link.split_once('#').unwrap().1));
 }

@@ -6,8 +6,8 @@ use inkwire_protocol::app::{Problem, ProblemKind, method};
 use schemars::SchemaGenerator;
 use serde_json::{Map, Value, json};
 
-use super::super::stream;
 use super::super::table::{METHODS, Method, Place, Verb};
+use super::super::{sign_in, stream};
 
 /// Problems of every method: who asks, what is asked for, and how the broker is.
 const ALWAYS: &[ProblemKind] = &[
@@ -109,21 +109,77 @@ pub(super) fn problem(generator: &mut SchemaGenerator) -> Value {
     })
 }
 
+/// Signing in and out, and the keys that tokens are checked by: for people without a key, so outside of the table.
+fn signing_in(generator: &mut SchemaGenerator) -> [(String, Value); 3] {
+    let [asked, signed_in, key] = sign_in::shapes(generator);
+    let answers = |good: Value, problems: &[ProblemKind]| {
+        let mut responses = Map::from_iter([("200".to_owned(), good)]);
+        for kind in problems.iter().chain(ALWAYS) {
+            let status = kind.status();
+            responses.entry(status.to_string()).or_insert_with(|| told(status, &[kind.keyword()]));
+        }
+        Value::Object(responses)
+    };
+    let json = |what: &str, schema: Value| json!({"description": what, "content": {"application/json": {"schema": schema}}});
+    let body = json!({"required": true, "content": {"application/json": {"schema": asked}}});
+    let cookie = |what: &str| json!({"Set-Cookie": {"description": what, "schema": {"type": "string"}}});
+    let mut begun = json("signed in, with a cookie that scripts cannot read", signed_in.clone().to_value());
+    begun["headers"] = cookie("the session");
+    let mut ended = json("signed out", json!({"type": "object"}));
+    ended["headers"] = cookie("takes the session away");
+    let security = json!([{"session": []}]);
+    let session = json!({
+        "post": {
+            "operationId": "session.begin", "tags": ["session"], "security": [], "requestBody": body,
+            "summary": "Signs a person in for a browser: by a one-time link, or by user and password.",
+            "responses": answers(begun, CHANGING),
+        },
+        "get": {
+            "operationId": "session.look", "tags": ["session"], "security": security,
+            "summary": "Who is signed in by the cookie.",
+            "responses": answers(json("signed in", signed_in.to_value()), &[]),
+        },
+        "delete": {
+            "operationId": "session.end", "tags": ["session"], "security": security,
+            "summary": "Signs out: what the session has open is closed.",
+            "responses": answers(ended, &[]),
+        },
+    });
+    let for_a_key = json!({"post": {
+        "operationId": "session.key", "tags": ["session"], "security": [], "requestBody": body,
+        "summary": "Signs a person in for a shell: the answer is an API key of their own, shown once.",
+        "responses": answers(json("signed in", key.to_value()), CHANGING),
+    }});
+    let keys = json!({"type": "object", "required": ["keys"], "properties": {"keys": {"type": "array", "items": {"type": "object"}}}});
+    let jwks = json!({"get": {
+        "operationId": "session.jwks", "tags": ["session"], "security": [],
+        "summary": "The public keys of access tokens (RFC 7517).",
+        "responses": {"200": json("the keys", keys)},
+    }});
+    [
+        ("/v1/session".to_owned(), session),
+        ("/v1/sign-in".to_owned(), for_a_key),
+        ("/.well-known/jwks.json".to_owned(), jwks),
+    ]
+}
+
 /// What stands beside the table.
-pub(super) fn beside() -> Map<String, Value> {
+pub(super) fn beside(generator: &mut SchemaGenerator) -> Map<String, Value> {
     let plain =
         |what: &str| json!({"description": what, "content": {"text/plain": {"schema": {"type": "string"}}}});
     let probe = |id: &str, summary: &str, responses: Value| json!({"get": {"operationId": id, "summary": summary, "security": [], "responses": responses}});
     let ready =
         json!({"200": plain("ready"), "500": told(500, &["internal"]), "503": told(503, &["draining"])});
-    Map::from_iter([
+    let mut paths = Map::from_iter([
         (
             "/healthz".to_owned(),
             probe("healthz", "Whether the process answers.", json!({"200": plain("ok")})),
         ),
         (stream::PATH.to_owned(), streamed()),
         ("/readyz".to_owned(), probe("readyz", "Whether new work is taken and the store answers.", ready)),
-    ])
+    ]);
+    paths.extend(signing_in(generator));
+    paths
 }
 
 /// Server-Sent Events: an answer without an end. Its parameters are those of `events.list` without `limit`.
