@@ -49,8 +49,14 @@ interface TraceEvent {
   args?: { name?: string };
 }
 
-/** Tasks of the page's main thread, longest first, in milliseconds of its own processor time: what else runs on the machine does not count. */
-function mainThreadTasks(trace: string): { cpu: number; wall: number }[] {
+/** In milliseconds: of the thread's own processor time, and of the clock. */
+interface Task {
+  cpu: number;
+  wall: number;
+}
+
+/** Tasks of the page's main thread, longest first by its own processor time: what else runs on the machine does not count. */
+function mainThreadTasks(trace: string): Task[] {
   const { traceEvents } = JSON.parse(trace) as { traceEvents: TraceEvent[] };
   const main = new Set(traceEvents.filter((event) => event.name === "thread_name" && event.args?.name === "CrRendererMain").map(({ pid, tid }) => `${pid}/${tid}`));
   const tasks = traceEvents.filter((event) => event.ph === "X" && /RunTask$/.test(event.name) && main.has(`${event.pid}/${event.tid}`));
@@ -131,13 +137,8 @@ it("loads less than 200 kB before the PDF preview", async () => {
   await fresh.close();
 });
 
-it(`scrolls through ${MANY} jobs without a long task`, async () => {
-  const { printers } = await house.api.call("printers.list", {});
-  const printer = printers.find((one) => one.name !== "Office")?.id ?? "";
-  const batch = 100;
-  for (let at = 0; at < MANY; at += batch) {
-    await Promise.all(Array.from({ length: batch }, (_, i) => create(`Label ${at + i}`, { printer, hold: true })));
-  }
+/** From the top to the end, every page fetched anew: the tasks that were too long. */
+async function scrollThrough(printer: string, pass: number): Promise<Task[]> {
   await go(page, "#/agents");
   await page.locator(".list .chip").first().waitFor();
   await go(page, `#/jobs?printer=${printer}`);
@@ -159,10 +160,25 @@ it(`scrolls through ${MANY} jobs without a long task`, async () => {
   expect(last).toBe("Label 0");
   const tasks = mainThreadTasks((await eyes.browser.stopTracing()).toString());
   const longest = tasks.slice(0, 5).map(({ cpu, wall }) => `${cpu.toFixed(0)} ms (${wall.toFixed(0)} ms with what else ran on this machine)`);
-  console.log(`longest of ${tasks.length} tasks while scrolling: ${longest.join(", ")}`);
+  console.log(`pass ${pass}: longest of ${tasks.length} tasks while scrolling: ${longest.join(", ")}`);
   expect(tasks.length).toBeGreaterThan(200);
-  // The figure stands above; what fails is twice as much, for a slow machine must not, and what was forgotten is much longer.
-  expect(tasks.filter(({ cpu }) => cpu > 2 * LONG_TASK_MS)).toEqual([]);
+  return tasks.filter(({ cpu }) => cpu > LONG_TASK_MS);
+}
+
+it(`scrolls through ${MANY} jobs without a task over 50 ms`, async () => {
+  const { printers } = await house.api.call("printers.list", {});
+  const printer = printers.find((one) => one.name !== "Office")?.id ?? "";
+  const batch = 100;
+  for (let at = 0; at < MANY; at += batch) {
+    await Promise.all(Array.from({ length: batch }, (_, i) => create(`Label ${at + i}`, { printer, hold: true })));
+  }
+  // What the machine does beside may lengthen a task of one pass; what the page does is there in every pass.
+  let long: Task[] = [];
+  for (let pass = 1; pass <= 3; pass += 1) {
+    long = await scrollThrough(printer, pass);
+    if (long.length === 0) break;
+  }
+  expect(long).toEqual([]);
   // What has come to the list stays in it, once: rows in the document are few.
   expect(await page.locator("[data-job]").count()).toBeLessThan(60);
   // And it is live: a job that ends while one looks shows it.
