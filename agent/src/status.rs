@@ -104,7 +104,9 @@ pub(crate) async fn keep(shared: Arc<Shared>, state_dir: std::path::PathBuf, sto
             Ok(()) = printers.changed() => {}
             else => return,
         }
-        tokio::time::sleep(NOT_MORE_OFTEN_THAN).await;
+        if stop.run_until_cancelled(tokio::time::sleep(NOT_MORE_OFTEN_THAN)).await.is_none() {
+            return;
+        }
     }
 }
 
