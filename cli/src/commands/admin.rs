@@ -255,11 +255,18 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     let (method, params) = request(args.what)?;
     let result = admin_socket::call(&admin_socket::in_data_dir(&data), method, params).await?;
     if args.json {
-        output::json(&result)?
-    } else {
-        show(&result)?
+        output::json(&result)?;
+        return Ok(Exit::Done);
+    }
+    show(&result)?;
+    if let (Some(url), Some(token)) = (field(&result, "pair_url"), field(&result, "token")) {
+        output::note(&format!("on the PC, as root: inkwire agent install --url '{url}' --enroll {token}"));
     }
     Ok(Exit::Done)
+}
+
+fn field<'a>(result: &'a Value, name: &str) -> Option<&'a str> {
+    result.get(name)?.as_str()
 }
 
 fn request(what: What) -> Result<(&'static str, Value), Failure> {
