@@ -68,7 +68,8 @@ fn on_return(text: &str) -> Result<OnReturn, String> {
     let policy = match text.split_once('=') {
         None => serde_json::json!({ "policy": text }),
         Some((policy, seconds)) => {
-            serde_json::json!({ "policy": policy, "seconds": seconds.parse::<u64>().unwrap_or_default() })
+            let wrong = |_| format!("`{seconds}` is not a number of seconds");
+            serde_json::json!({ "policy": policy, "seconds": seconds.parse::<u64>().map_err(wrong)? })
         }
     };
     serde_json::from_value(policy)
@@ -208,5 +209,16 @@ mod tests {
         assert!(on_return("drop-older-than").is_err() && on_return("oldest").is_err());
         assert_eq!(on_uncertain("drop"), Ok(OnUncertain::Drop));
         assert!(on_uncertain("wait").is_err());
+    }
+
+    #[test]
+    fn a_policy_is_read_and_a_wrong_one_is_named() {
+        assert_eq!(on_return("hold"), Ok(OnReturn::Hold));
+        assert_eq!(on_return("drop-older-than=3600"), Ok(OnReturn::DropOlderThan { seconds: 3600 }));
+        // Never taken for 0 seconds, which would cancel everything that waits.
+        assert!(on_return("drop-older-than=7d").unwrap_err().contains("`7d`"));
+        for bad in ["drop-older-than", "drop-older-than=", "hold=5", "burn"] {
+            assert!(on_return(bad).is_err(), "{bad}");
+        }
     }
 }
