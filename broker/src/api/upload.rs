@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, request::Parts};
 use http_body_util::BodyExt as _;
@@ -18,7 +19,6 @@ use tokio::time::{Instant, timeout_at};
 
 use super::query::QueryShape;
 use super::{Api, table};
-use crate::jobs::Expected;
 use crate::limits::{UPLOAD_IDLE, UPLOAD_MIN_BYTES, UPLOAD_MIN_EVERY};
 
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
@@ -54,31 +54,49 @@ pub(super) async fn submit(
         return Err(problem);
     };
     let mut expected = api.jobs.expect(account, request, length).await?;
-    take(&mut expected, body).await?;
+    let mut coming = Coming::new(body);
+    while let Some(data) = coming.next().await? {
+        expected.write(&data).await?;
+    }
     Ok(api.jobs.receive(expected, stated).await?.answer)
 }
 
-/// The whole body, as long as it keeps coming.
-async fn take(expected: &mut Expected, mut body: Body) -> Result<(), Problem> {
-    let (mut since, mut before) = (Instant::now(), 0);
-    loop {
-        let frame = match timeout_at(Instant::now() + UPLOAD_IDLE, body.frame()).await {
-            Ok(Some(Ok(frame))) => frame,
-            Ok(None) => return Ok(()),
-            Ok(Some(Err(error))) => {
-                let detail = format!("the document was cut off: {error}; nothing of it is kept");
-                return Err(ProblemKind::InvalidRequest.because(detail));
+/// A body, as long as it keeps coming.
+struct Coming {
+    body: Body,
+    bytes: u64,
+    /// When the present minute began, and with how much.
+    since: Instant,
+    before: u64,
+}
+
+impl Coming {
+    fn new(body: Body) -> Self {
+        Self { body, bytes: 0, since: Instant::now(), before: 0 }
+    }
+
+    /// The next piece; none at the end.
+    async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+        loop {
+            let frame = match timeout_at(Instant::now() + UPLOAD_IDLE, self.body.frame()).await {
+                Ok(Some(Ok(frame))) => frame,
+                Ok(None) => return Ok(None),
+                Ok(Some(Err(error))) => {
+                    let detail = format!("the document was cut off: {error}; nothing of it is kept");
+                    return Err(ProblemKind::InvalidRequest.because(detail));
+                }
+                Err(_) => return Err(too_slow(&format!("nothing came for {} s", UPLOAD_IDLE.as_secs()))),
+            };
+            // Trailers say nothing to us.
+            let Ok(data) = frame.into_data() else { continue };
+            self.bytes += data.len() as u64;
+            if self.since.elapsed() >= UPLOAD_MIN_EVERY {
+                if self.bytes - self.before < UPLOAD_MIN_BYTES {
+                    return Err(too_slow(&format!("less than {UPLOAD_MIN_BYTES} bytes came in a minute")));
+                }
+                (self.since, self.before) = (Instant::now(), self.bytes);
             }
-            Err(_) => return Err(too_slow(&format!("nothing came for {} s", UPLOAD_IDLE.as_secs()))),
-        };
-        if let Ok(data) = frame.into_data() {
-            expected.write(&data).await?;
-        }
-        if since.elapsed() >= UPLOAD_MIN_EVERY {
-            if expected.bytes() - before < UPLOAD_MIN_BYTES {
-                return Err(too_slow(&format!("less than {UPLOAD_MIN_BYTES} bytes came in a minute")));
-            }
-            (since, before) = (Instant::now(), expected.bytes());
+            return Ok(Some(data));
         }
     }
 }
@@ -173,6 +191,7 @@ pub(super) async fn within<T>(limit: Duration, work: impl Future<Output = T>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::StreamExt as _;
 
     fn parts(uri: &str, headers: &[(&str, &str)]) -> Parts {
         let mut request = http::Request::post(uri);
@@ -180,6 +199,38 @@ mod tests {
             request = request.header(*name, *value);
         }
         request.body(()).unwrap().into_parts().0
+    }
+
+    /// A body of pieces of this size, each after a pause.
+    fn trickle(bytes: usize, pause: Duration, pieces: usize) -> Coming {
+        let pieces = futures_util::stream::iter(0..pieces).then(move |_| async move {
+            tokio::time::sleep(pause).await;
+            Ok::<_, std::io::Error>(Bytes::from(vec![0; bytes]))
+        });
+        Coming::new(Body::from_stream(pieces))
+    }
+
+    /// How it ends: all of it came, or how much before it was given up and why.
+    async fn ends(mut coming: Coming) -> Result<u64, (u64, Option<ProblemKind>)> {
+        loop {
+            match coming.next().await {
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(coming.bytes),
+                Err(problem) => return Err((coming.bytes, problem.kind())),
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_keep_coming_is_given_up() {
+        const S: Duration = Duration::from_secs(1);
+        let too_slow = Some(ProblemKind::TooSlow);
+        assert_eq!(ends(trickle(100_000, 29 * S, 10)).await, Ok(1_000_000));
+        assert_eq!(ends(trickle(100_000, 31 * S, 10)).await, Err((0, too_slow)));
+        // 1000 bytes every ten seconds: after the first minute it is over.
+        assert_eq!(ends(trickle(1000, 10 * S, 100)).await, Err((6000, too_slow)));
+        // 64 KiB a minute are just enough.
+        assert_eq!(ends(trickle(11_000, 10 * S, 30)).await, Ok(330_000));
     }
 
     #[test]

@@ -40,4 +40,3 @@ pub(crate) use again::Kept;
 pub(crate) use handle::{Jobs, JobsStart};
 pub(crate) use options::check_printer_update;
 pub(crate) use problems::upload_problem;
-pub(crate) use receive::Expected;

@@ -90,9 +90,4 @@ impl Expected {
         }
         self.intake.write(data).await.map_err(|error| upload_problem(&error))
     }
-
-    /// Bytes that have come.
-    pub(crate) const fn bytes(&self) -> u64 {
-        self.intake.bytes()
-    }
 }
