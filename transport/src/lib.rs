@@ -25,6 +25,7 @@ mod metered;
 mod options;
 mod server_tls;
 mod socket;
+mod tls_stream;
 mod url;
 mod verify;
 
@@ -35,6 +36,7 @@ pub use metered::{Meter, Metered};
 pub use options::set_socket_options;
 pub use server_tls::{ServerTls, ServerTlsError, TlsFiles};
 pub use socket::{Closed, Full, Ready, Socket, SocketConfig, accept};
+pub use tls_stream::{ServerStream, accept_tls};
 pub use url::{BrokerUrl, BrokerUrlError};
 pub use verify::PinMismatch;
 

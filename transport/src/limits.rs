@@ -39,5 +39,11 @@ pub const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 pub const CLIENT_SESSIONS: usize = 32;
 /// TLS 1.3 tickets given with a handshake: a racing second dial finds one as well.
 pub const TICKETS: usize = 2;
+/// What is read from a TLS connection at once: a record of the largest size and its head.
+pub const TLS_READ_BYTES: usize = 17 * 1024;
+/// Content of a record that is written.
+pub const RECORD_BYTES: usize = 16 * 1024;
+/// A handshake message, in all its records: what rustls takes, and a record.
+pub const MAX_HANDSHAKE_BYTES: usize = 80 * 1024;
 /// Largest PEM file that is read.
 pub const MAX_PEM_BYTES: u64 = 256 * 1024;

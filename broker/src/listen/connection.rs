@@ -6,11 +6,10 @@ use std::sync::atomic::Ordering;
 
 use hyper_util::rt::{TokioIo, TokioTimer};
 use inkwire_protocol::limits::HANDSHAKE_WITHIN;
-use inkwire_transport::{Meter, Metered, set_socket_options};
+use inkwire_transport::{Meter, Metered, accept_tls, set_socket_options};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio_rustls::TlsAcceptor;
 
 use super::{From, Io, Kind, PlainIo, Port, proxy_v2, route};
 use crate::addresses::Place;
@@ -102,8 +101,7 @@ async fn shake_hands(
     let place = enter(&port.by_address)?;
     let _handshaking = enter(&port.handshakes_by_address)?;
     let meter = stream.meter();
-    let acceptor = TlsAcceptor::from(port.tls.config());
-    let tls = tokio::time::timeout(HANDSHAKE_WITHIN, acceptor.accept(stream)).await;
+    let tls = tokio::time::timeout(HANDSHAKE_WITHIN, accept_tls(stream, port.tls.config())).await;
     let tls = tls.map_err(|_| Failed::TimedOut)?.map_err(Failed::Tls)?;
     Ok((tls, meter, From { tcp, peer, kind: Kind::Tls }, place))
 }

@@ -22,10 +22,9 @@ mod upgrade;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use inkwire_transport::{Metered, ServerTls};
+use inkwire_transport::{Metered, ServerStream, ServerTls};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -40,7 +39,7 @@ pub(crate) use crate::auth::origin::Kind;
 pub(crate) use accept::accept_loop;
 
 /// What a connection of the TLS port is made of.
-pub(crate) type Io = TlsStream<Metered<TcpStream>>;
+pub(crate) type Io = ServerStream<Metered<TcpStream>>;
 /// What a connection of the console's port is made of.
 pub(crate) type PlainIo = Metered<TcpStream>;
 

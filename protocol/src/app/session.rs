@@ -110,20 +110,30 @@ impl Who {
 
 /// `POST /v1/session`: signs a person in. Either `link`, or `user` and `password`.
 #[derive(Clone, Default, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend("oneOf" = [
+        {"required": ["link"], "not": {"anyOf": [{"required": ["user"]}, {"required": ["password"]}]}},
+        {"required": ["user", "password"], "not": {"required": ["link"]}},
+    ]))
+)]
 #[serde(deny_unknown_fields, default)]
 pub struct SignIn {
     /// The token of a one-time sign-in link.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub link: Option<String>,
     /// The account's name; `default` unless said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<String>,
     /// The user's name.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub user: Option<String>,
     /// Their password.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub password: Option<String>,
 }
 

@@ -24,10 +24,8 @@ use inkwire_transport::*;
 use rustls::ClientConfig;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::server::TlsStream;
 
-pub(crate) type ServerIo = TlsStream<Metered<TcpStream>>;
+pub(crate) type ServerIo = ServerStream<Metered<TcpStream>>;
 pub(crate) type ServerSocket = Socket<ServerIo>;
 pub(crate) const SUBPROTOCOL: &str = "inkwire.agent.v1";
 
@@ -79,7 +77,7 @@ async fn serve(
     set_socket_options(&tcp).unwrap();
     let metered = Metered::new(tcp);
     let meter = metered.meter();
-    let Ok(stream) = TlsAcceptor::from(tls.config()).accept(metered).await else { return };
+    let Ok(stream) = accept_tls(metered, tls.config()).await else { return };
     let service = service_fn(move |mut request: Request<Incoming>| {
         let (sockets, meter, refused) = (sockets.clone(), meter.clone(), answer(&request));
         async move {
