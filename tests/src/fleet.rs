@@ -11,7 +11,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use inkwire_protocol::ids::{AgentId, InstanceId, PrinterNumber, SessionToken, SpoolId};
 use inkwire_protocol::message::{
     AGENT_PATH, AGENT_SUBPROTOCOL, DIAL_AUDIENCE, DialClaims, FromPairing, Hello, PAIR_PATH,
-    PAIR_SUBPROTOCOL, Report, ToAgent, ToBroker, ToPairing, Welcome, pairing_proof,
+    PAIR_SUBPROTOCOL, ToAgent, ToBroker, ToPairing, Welcome, pairing_proof,
 };
 use inkwire_protocol::printer::{Backend, Capabilities, PrinterInfo, PrinterState};
 use inkwire_transport::{
@@ -185,6 +185,11 @@ impl Member {
         self.session.as_ref()
     }
 
+    /// The name of its first printer, which no other has.
+    pub fn printer(&self) -> String {
+        format!("labels-{}", self.id)
+    }
+
     /// What it says first on a connection.
     pub fn hello(&self) -> Hello {
         serde_json::from_value(json!({
@@ -197,7 +202,7 @@ impl Member {
             "session": self.session,
             "hostname": "fleet",
             "os": "linux-x86_64",
-            "printers": [printer(1, "labels"), printer(2, "office")],
+            "printers": [printer(1, &self.printer()), printer(2, "office")],
             "transfers": [],
         }))
         .expect("a hello")
@@ -218,26 +223,6 @@ fn printer(number: u16, name: &str) -> PrinterInfo {
         capabilities: Capabilities::default(),
         markers: Vec::new(),
         streams: true,
-    }
-}
-
-/// Lives as an idle agent: reports at the interval that the broker set, until the connection ends.
-pub async fn idle(mut socket: Socket<DialIo>, welcome: Welcome, first_after: Duration) {
-    let mut due = tokio::time::Instant::now() + first_after;
-    let mut seq = 0;
-    loop {
-        tokio::select! {
-            ready = socket.ready(false) => match ready {
-                Ready::Closed(closed) => panic!("the broker ended an idle session: {closed:?}"),
-                Ready::Text(_) | Ready::Binary(_) | Ready::Pong { .. } | Ready::Writable => {}
-            },
-            () = tokio::time::sleep_until(due) => {
-                seq += 1;
-                let report = ToBroker::Report(Report { seq, local_endpoint: None, rtt_ms: Some(1), printers: None });
-                socket.queue_text(serde_json::to_string(&report).expect("plain JSON")).expect("room for one message");
-                due += Duration::from_millis(welcome.report_interval_ms);
-            }
-        }
     }
 }
 

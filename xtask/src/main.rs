@@ -4,16 +4,19 @@
 //! ```text
 //!   cargo xtask demo | natlab     builds what it needs, then runs it
 //!   cargo xtask test              a list of stages ── table of times ── "N passed, N failed"
+//!   cargo xtask bench             us and our peers, in one run
 //!   cargo xtask deny              cargo-deny, or its own reading of deny.toml
 //!   cargo xtask package           what people install: .deb, tar.gz, Containerfile
 //! ```
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is a command for a terminal")]
 
+mod bench;
 mod console;
 mod demo;
 mod deny;
 mod natlab;
 mod package;
+mod python;
 mod run;
 mod supply;
 mod test;
@@ -31,6 +34,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Bench(bench::Args),
     Console(console::Args),
     Demo(demo::Args),
     Test(test::Args),
@@ -41,6 +45,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
+        Command::Bench(args) => bench::run(&args),
         Command::Console(args) => console::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Test(args) => test::run(&args),

@@ -1,6 +1,7 @@
 //! `cargo xtask test`: everything that CI runs, stage by stage, with a table of times at the end.
 
 mod api;
+mod guards;
 mod lab;
 mod stages;
 mod tally;

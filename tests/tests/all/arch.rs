@@ -37,6 +37,7 @@ const CRATES: &[(&str, &[&str])] = &[
             "inkwire",
         ],
     ),
+    ("inkwire-bench", &["inkwire-protocol", "inkwire-transport", "inkwire-client", "inkwire-tests"]),
     ("xtask", &[]),
 ];
 
@@ -280,9 +281,16 @@ fn the_protocol_has_no_clock_socket_file_task_or_chance() {
 #[test]
 fn files_that_call_themselves_pure_are() {
     let mut found = 0;
-    for folder in
-        ["broker/src", "agent/src", "client/src", "transport/src", "service/src", "cli/src", "xtask/src"]
-    {
+    for folder in [
+        "broker/src",
+        "agent/src",
+        "client/src",
+        "transport/src",
+        "service/src",
+        "cli/src",
+        "bench/src",
+        "xtask/src",
+    ] {
         for (path, text) in sources(folder) {
             if says_pure(&text) {
                 stays_pure(&path, &text);

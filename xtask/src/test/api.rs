@@ -2,14 +2,13 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::stages::build_all;
 use super::tally::Tally;
-use crate::run::{Tool, root};
+use crate::python::python;
+use crate::run::Tool;
 
-/// What these programs stand on, with versions.
-const REQUIREMENTS: &str = "tests/api/requirements.txt";
 /// So many requests a method and scope: three scopes of them take less than three minutes.
 const REQUESTS_PER_METHOD: &str = "5";
 
@@ -42,23 +41,4 @@ fn play(python: &PathBuf, program: &str, args: &[&str]) -> Tally {
             Tally::FAILED
         }
     }
-}
-
-/// An interpreter with the libraries, in a folder of its own under `target`; made once for each set of requirements.
-fn python() -> Result<PathBuf> {
-    let requirements = root().join(REQUIREMENTS);
-    let wanted = std::fs::read(&requirements).with_context(|| format!("cannot read {REQUIREMENTS}"))?;
-    let folder = root().join("target/python");
-    let (python, made) = (folder.join("bin/python"), folder.join("requirements.made"));
-    if std::fs::read(&made).is_ok_and(|had| had == wanted) {
-        return Ok(python);
-    }
-    Tool::new("python3")
-        .args(["-m", "venv", "--clear"])
-        .arg(&folder)
-        .run()
-        .context("cannot make a Python environment; on Debian: apt-get install python3-venv")?;
-    Tool::new(&python).args(["-m", "pip", "install", "--quiet", "--requirement", REQUIREMENTS]).run()?;
-    std::fs::write(&made, wanted).with_context(|| format!("cannot write {}", made.display()))?;
-    Ok(python)
 }

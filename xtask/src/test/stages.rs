@@ -3,9 +3,11 @@
 use anyhow::{Context, Result, bail};
 
 use super::api;
+use super::guards;
 use super::lab;
 use super::tally::Tally;
 use super::tools;
+use crate::bench;
 use crate::console;
 use crate::run::{Stream, Tool, cargo, found};
 use crate::supply;
@@ -58,6 +60,9 @@ pub(super) const STAGES: &[Stage] = &[
     Stage::new("examples", "docs/integrate.md followed literally; examples/ run", api::examples)
         .needs_tools(),
     Stage::new("crash", "kill -9 of real broker and agent processes", crash).needs_tools(),
+    Stage::new("bench", "the bench's quick set: it runs, and counted figures have not grown", bench)
+        .needs_tools()
+        .on_request(),
     Stage::new("natlab", "the NAT lab (its quick set)", lab).needs_tools(),
 ];
 
@@ -149,6 +154,15 @@ fn doc() -> Result<Tally> {
 
 fn crash() -> Result<Tally> {
     run_tests(&["--workspace"], true)
+}
+
+/// Small sizes of every scenario; times are printed and not judged.
+fn bench() -> Result<Tally> {
+    build_all()?;
+    let (well, output) = bench::bench(true)?.args(["--quick", "--json"]).watch(Stream::Out)?;
+    let (tally, failures) = guards::hold(&output);
+    failures.iter().for_each(|failure| eprintln!("bench: {failure}"));
+    Ok(tally.ended(well))
 }
 
 /// Times on a shared machine are noisy: a scenario in which only a time was missed is played once more, and both are

@@ -18,6 +18,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("cupsd", "cups"),
     ("cupsfilter", "cups"),
     ("lpadmin", "cups-client"),
+    ("mosquitto", "mosquitto"),
     ("ippeveprinter", "cups-ipp-utils"),
     ("ipptool", "cups-ipp-utils"),
     ("driverless", "cups-filters"),
