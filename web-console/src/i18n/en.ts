@@ -279,6 +279,7 @@ export const en = {
       reprint: "A new attempt begins. It may then exist twice.",
       drop: "The job counts as canceled.",
     } satisfies Record<Decision, string>,
+    left: "It was left after its outcome was uncertain. Whether some of it came out is not known.",
     history: "What happened",
     facts: "About this job",
     printer: "Printer",
@@ -402,7 +403,7 @@ export const en = {
     cloneTitle: "Two PCs use this identity",
     cloneWhy: "The state folder of this agent was copied, or a machine image was started twice. Nothing is sent to either, because both would print. Stop one of them (or remove its state folder and pair it anew), then release the agent.",
     release: "Release the agent",
-    released: "Released. It may connect again.",
+    released: "Released. It connects when it is started again, otherwise within the hour.",
     to: (endpoint: string) => `at ${endpoint}`,
   },
   printers: {
