@@ -4,7 +4,7 @@ import { en } from "../src/i18n/en.ts";
 import { ja } from "../src/i18n/ja.ts";
 import { Debounced } from "../src/lib/debounced.ts";
 import { href, parse } from "../src/lib/route.ts";
-import { append, timeline } from "../src/lib/timeline.ts";
+import { append, timeline, wasLeft } from "../src/lib/timeline.ts";
 import { visible } from "../src/lib/visible.ts";
 import { ago, bytes, duration, formatOf, keyword, media, pageRanges, takes } from "../src/lib/words.ts";
 
@@ -82,6 +82,19 @@ describe("the timeline", () => {
 
   it("says how long each step took", () => {
     expect(timeline(history).map((entry) => [entry.took_ms, entry.tone])).toEqual([[400, "plain"], [undefined, "warn"]]);
+  });
+
+  it("knows what was decided of an uncertain job, and claims nothing else", () => {
+    const uncertain = { offset: 10, at_ms: 1, kind: "job.uncertain", data: { state: "uncertain" } };
+    const then = (kind: string, data: Record<string, unknown> = {}) => [...history, uncertain, { offset: 11, at_ms: 2, kind, data }];
+    const decided = (events: typeof history) => timeline(events).at(-1)?.decision;
+    expect(decided(then("job.pending"))).toBe("reprint");
+    expect(decided(then("job.completed", { witness: "human" }))).toBe("printed");
+    // Evidence, not a decision.
+    expect(decided(then("job.completed", { witness: "device" }))).toBeUndefined();
+    expect(decided(then("job.canceled"))).toBe("drop");
+    expect(wasLeft(then("job.canceled"))).toBe(true);
+    expect(wasLeft([...history, { offset: 12, at_ms: 3, kind: "job.canceled", data: { state: "canceled" } }])).toBe(false);
   });
 
   it("takes each event once", () => {

@@ -6,6 +6,8 @@ import type {
   AgentSession,
   AuditEntry,
   Decision,
+  Enrolment,
+  EnrolmentCreated,
   EventPosition,
   InkwireEvent,
   Job,
@@ -89,6 +91,10 @@ export interface Methods {
   "users.set_password": { params: { user: string; password?: string }; result: User };
   "users.remove": { params: { user: string }; result: None };
   "users.link": { params: { user: string }; result: { link: string; expires_in_s: number } };
+  "enrolments.list": { params: None; result: { enrolments: Enrolment[] } };
+  /** A day, and no longer, unless said. */
+  "enrolments.create": { params: { expires_in_s?: number }; result: EnrolmentCreated };
+  "enrolments.revoke": { params: { enrolment: string }; result: None };
   "audit.list": {
     params: { limit?: number; before?: number; action?: string; who?: string };
     result: { entries: AuditEntry[]; next?: number };

@@ -139,6 +139,23 @@ export interface AgentSession {
   version: string;
 }
 
+/** A one-use token that pairs an agent without a code; without its secret. */
+export interface Enrolment {
+  id: string;
+  created_ms: number;
+  expires_ms: number;
+  /** The agent that used it. */
+  used_by?: string;
+}
+
+export interface EnrolmentCreated {
+  enrolment: Enrolment;
+  /** Shown once. */
+  token: string;
+  /** The broker's address with its pin, as agents take it. */
+  pair_url: string;
+}
+
 /** IPP Job Template attributes; what is left out is the printer's default. */
 export interface JobOptions {
   copies?: number;

@@ -63,6 +63,12 @@ class Session {
     return who === undefined ? "" : who.type === "token" ? who.subject : who.name;
   }
 
+  /** What requests beside the connection say of who asks; undefined where a cookie says it. */
+  get bearer(): { authorization: string } | undefined {
+    const key = sessionStorage.getItem(KEY_STORED);
+    return key === null ? undefined : { authorization: `Bearer ${key}` };
+  }
+
   /** Whether the broker knows us already, or a one-time link came with the address. */
   async begin(): Promise<string | undefined> {
     const token = location.pathname === "/sign-in" ? new URLSearchParams(location.search).get("token") : null;

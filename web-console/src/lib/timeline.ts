@@ -1,6 +1,6 @@
 /** A job's history as a person reads it: what happened, when, how long until the next. Pure. */
 
-import type { InkwireEvent } from "@inkwire/client";
+import type { Decision, InkwireEvent } from "@inkwire/client";
 
 export interface Entry {
   key: number;
@@ -9,6 +9,7 @@ export interface Entry {
   /** Until the next entry; undefined for the last. */
   took_ms: number | undefined;
   data: Record<string, unknown>;
+  decision: Decision | undefined;
   tone: "plain" | "good" | "warn" | "bad";
 }
 
@@ -32,6 +33,7 @@ export function timeline(history: readonly InkwireEvent[]): Entry[] {
       at_ms: event.at_ms,
       took_ms: next ? Math.max(0, next.at_ms - event.at_ms) : undefined,
       data: event.data,
+      decision: decisionOf(event, history[index - 1]),
       tone: TONES[event.kind] ?? "plain",
     };
   });
@@ -41,4 +43,21 @@ export function timeline(history: readonly InkwireEvent[]): Entry[] {
 export function append(history: readonly InkwireEvent[], events: readonly InkwireEvent[]): InkwireEvent[] {
   const last = history.at(-1)?.offset ?? -1;
   return [...history, ...events.filter((event) => event.offset > last)];
+}
+
+/**
+ * What was decided of an uncertain job, by a person or the policy; `event` is what came of it. Only a decision leads from there back to the
+ * queue, or makes a person the witness. One that was canceled is taken to be left: to say less is safer than to say that nothing came out.
+ */
+export function decisionOf(event: InkwireEvent, before: InkwireEvent | undefined): Decision | undefined {
+  if (before?.data["state"] !== "uncertain") return undefined;
+  if (event.kind === "job.pending") return "reprint";
+  if (event.kind === "job.canceled") return "drop";
+  return event.kind === "job.completed" && event.data["witness"] === "human" ? "printed" : undefined;
+}
+
+/** Whether a job was left after its outcome was uncertain: then nobody knows what of it came out. */
+export function wasLeft(history: readonly InkwireEvent[]): boolean {
+  const last = history.at(-1);
+  return last !== undefined && decisionOf(last, history.at(-2)) === "drop";
 }

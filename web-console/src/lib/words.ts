@@ -122,3 +122,14 @@ export function pageRanges(text: string): [number, number][] | undefined {
   }
   return ranges;
 }
+
+/** The file's name in a `Content-Disposition` (RFC 6266, RFC 8187), where it has one. */
+export function nameOf(disposition: string): string | undefined {
+  const encoded = /filename\*=UTF-8''([^;\s]+)/i.exec(disposition)?.[1];
+  try {
+    if (encoded) return decodeURIComponent(encoded);
+  } catch {
+    // Not encoded as it should be: the plain name is left.
+  }
+  return /filename="([^"]*)"/i.exec(disposition)?.[1];
+}
