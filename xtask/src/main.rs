@@ -5,6 +5,7 @@
 //!   cargo xtask demo | natlab     builds what it needs, then runs it
 //!   cargo xtask test              a list of stages ── table of times ── "N passed, N failed"
 //!   cargo xtask deny              cargo-deny, or its own reading of deny.toml
+//!   cargo xtask mutants           deliberate defects, each of which a test must find
 //!   cargo xtask package           what people install: .deb, tar.gz, Containerfile
 //! ```
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is a command for a terminal")]
@@ -12,6 +13,7 @@
 mod console;
 mod demo;
 mod deny;
+mod mutants;
 mod natlab;
 mod package;
 mod run;
@@ -37,6 +39,7 @@ enum Command {
     Natlab(natlab::Args),
     Deny(deny::Args),
     Package(package::Args),
+    Mutants(mutants::Args),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Command::Natlab(args) => natlab::run(&args),
         Command::Deny(args) => deny::run(&args),
         Command::Package(args) => package::run(&args),
+        Command::Mutants(args) => mutants::run(&args),
     };
     match result {
         Ok(code) => code,
