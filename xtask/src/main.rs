@@ -6,6 +6,7 @@
 //!   cargo xtask test              a list of stages ── table of times ── "N passed, N failed"
 //!   cargo xtask bench             us and our peers, in one run
 //!   cargo xtask deny              cargo-deny, or its own reading of deny.toml
+//!   cargo xtask mutants           deliberate defects, each of which a test must find
 //!   cargo xtask package           what people install: .deb, tar.gz, Containerfile
 //! ```
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is a command for a terminal")]
@@ -14,6 +15,7 @@ mod bench;
 mod console;
 mod demo;
 mod deny;
+mod mutants;
 mod natlab;
 mod package;
 mod python;
@@ -41,6 +43,7 @@ enum Command {
     Natlab(natlab::Args),
     Deny(deny::Args),
     Package(package::Args),
+    Mutants(mutants::Args),
 }
 
 fn main() -> ExitCode {
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Command::Natlab(args) => natlab::run(&args),
         Command::Deny(args) => deny::run(&args),
         Command::Package(args) => package::run(&args),
+        Command::Mutants(args) => mutants::run(&args),
     };
     match result {
         Ok(code) => code,

@@ -9,6 +9,7 @@ use super::tally::Tally;
 use super::tools;
 use crate::bench;
 use crate::console;
+use crate::mutants;
 use crate::run::{Stream, Tool, cargo, found};
 use crate::supply;
 
@@ -52,6 +53,7 @@ pub(super) const STAGES: &[Stage] = &[
     Stage::new("deny", "bans, licences and sources of all dependencies", deny),
     Stage::new("tests", "unit, pair, attack and end-to-end tests", tests).needs_tools(),
     Stage::new("doc", "doc tests", doc),
+    Stage::new("mutants", "deliberate defects in the protocol, each found by its test", protocol_mutants),
     Stage::new("console", "the web console: types, rules, and a browser against a real broker", console)
         .needs_tools(),
     Stage::new("demo", "inkwire demo --once --json, its object checked", demo).needs_tools(),
@@ -150,6 +152,12 @@ fn tests() -> Result<Tally> {
 fn doc() -> Result<Tally> {
     let (well, output) = cargo(["test", "--workspace", "--doc", "--no-fail-fast"]).watch(Stream::Out)?;
     Ok(Tally::of_tests(&output).ended(well))
+}
+
+/// The others take a build of broker and agent each: by hand, `cargo xtask mutants`.
+fn protocol_mutants() -> Result<Tally> {
+    let (passed, failed) = mutants::of_package("inkwire-protocol")?;
+    Ok(Tally { passed, failed, not_run: 0 })
 }
 
 fn crash() -> Result<Tally> {
