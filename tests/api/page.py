@@ -8,6 +8,7 @@ where the page shows "...", it has at least these.
 import contextlib
 import json
 import re
+import socket
 import struct
 
 from websockets.sync.client import connect
@@ -65,6 +66,12 @@ class Page:
         opening = connect(url, ssl=self.here.tls, subprotocols=["inkwire.app.v1"], additional_headers=headers)
         self.socket = self.sockets.enter_context(opening)
         self.waiting = []
+
+    def cut(self):
+        """Ends the connection without a word. Its reader must be gone before the next one may get the same file descriptor."""
+        self.socket.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.recv_events_thread.join(lab.LONG)
+        self.socket.close_socket()
 
     def real(self, value, key=None):
         """A request of the page with what was learned."""
@@ -153,7 +160,7 @@ class Page:
             line = text.count("\n", 0, match.start()) + 1
             try:
                 if mark == "cut":
-                    self.socket.close_socket()
+                    self.cut()
                 elif mark:
                     self.connect(mark == "connect with key")
                 elif kind == "packets":
