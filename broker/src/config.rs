@@ -329,6 +329,7 @@ mod tests {
             ("data_dir = '/d'\n[outbound]\nports = [0]", "outbound.ports"),
             ("data_dir = '/d'\n[api]\nallowed_origins = ['https://a/b']", "https://a/b"),
             ("data_dir = '/d'\n[api]\nrotate_token_keys_s = 60", "rotate_token_keys_s"),
+            ("data_dir = '/d'\n[api]\ntoken_grace_s = 601", "token_grace_s"),
             (&issuer("jwks = 'keys.json'"), "keys.json"),
             (&issuer("jwks = 'http://idp.example/jwks'"), "must be https"),
             (&issuer("jwks = '/keys.json'\nalgorithms = ['HS256']"), "HS256"),

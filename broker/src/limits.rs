@@ -108,8 +108,10 @@ pub(crate) const MAX_TOKEN_LIFETIME: Duration = Duration::from_secs(15 * 60);
 pub(crate) const MAX_TICKET_LIFETIME: Duration = Duration::from_secs(60);
 /// Tickets that were not used yet, all accounts together.
 pub(crate) const MAX_TICKETS: usize = 10_000;
-/// A live connection may bring a newer token for this long after its own has expired.
+/// A live connection may bring a newer token for this long after its own has expired, unless configured ...
 pub(crate) const TOKEN_GRACE: Duration = Duration::from_secs(30);
+/// ... and at most: a token that is good for twice its time would be another token.
+pub(crate) const MAX_TOKEN_GRACE: Duration = Duration::from_secs(600);
 /// Token keys are rotated this often unless configured.
 pub(crate) const ROTATE_TOKEN_KEYS: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How often it is looked whether they should be.

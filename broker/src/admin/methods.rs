@@ -1,8 +1,8 @@
 //! What an operator can do. `account` may be left out everywhere: it is `default` then.
 
-use inkwire_protocol::app::{Problem, ProblemKind, Role, Scope};
+use inkwire_protocol::app::{Problem, ProblemKind, Role, Scope, UserCreate};
 use inkwire_protocol::close::CloseCode;
-use inkwire_protocol::ids::{AccountId, AgentId, KeyId, UserId};
+use inkwire_protocol::ids::{AccountId, AgentId, KeyId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -155,25 +155,13 @@ async fn account_list(admin: &Admin, _: Nothing) -> Answer {
 }
 
 async fn user_create(admin: &Admin, params: NewUser) -> Answer {
-    check_name(&params.name)?;
-    let password = match &params.password {
-        Some(password) => Some(admin.api.auth.passwords.hash(password).await?),
-        None => None,
+    let NewUser { account: of, name, role, password } = params;
+    let account = account(admin, &of).await?.id;
+    let audit = |user: &UserRow| {
+        admin.audit(account, "users.create", format!("user:{}", user.id), users::named(user))
     };
-    let row = UserRow {
-        id: UserId::from_uuid(Uuid::now_v7()),
-        account: account(admin, &params.account).await?.id,
-        name: params.name,
-        role: params.role,
-        password,
-        disabled: false,
-        created_ms: now_ms(),
-        last_sign_in_ms: None,
-    };
-    let answer = json!({ "id": row.id, "name": row.name, "role": row.role });
-    let audit = admin.audit(row.account, "users.create", format!("user:{}", row.id), answer.clone());
-    commit(admin, vec![Change::CreateUser(row), audit]).await?;
-    Ok(answer)
+    let user = users::make(&admin.api, account, UserCreate { name, role, password }, audit).await?;
+    Ok(json!({ "id": user.id, "name": user.name, "role": user.role }))
 }
 
 async fn user_list(admin: &Admin, params: OfAccount) -> Answer {
@@ -206,7 +194,7 @@ async fn key_create(admin: &Admin, params: NewKey) -> Answer {
     let answer = json!({ "id": row.id, "name": row.name, "scope": row.scope, "key": text.as_str(), "url": admin.url.to_string() });
     let detail = json!({ "name": row.name, "scope": row.scope, "expires_ms": row.expires_ms });
     let audit = admin.audit(account.id, "keys.create", format!("key:{}", row.id), detail);
-    commit(admin, vec![Change::CreateKey(row), audit]).await?;
+    keys::add(&admin.api, row, audit).await?;
     Ok(answer)
 }
 
@@ -226,10 +214,10 @@ async fn key_revoke(admin: &Admin, params: OfKey) -> Answer {
 
 async fn enrolment_create(admin: &Admin, params: NewEnrolment) -> Answer {
     let account = account(admin, &params.account).await?.id;
-    let (token, enrolment, change) = enrolments::new_enrolment(account, params.expires_in_s)?;
+    let (token, enrolment, changes) = enrolments::new_enrolment(account, params.expires_in_s)?;
     let detail = json!({ "expires_ms": enrolment.expires_ms });
     let audit = admin.audit(account, "enrolments.create", format!("enrolment:{}", enrolment.id), detail);
-    commit(admin, vec![change, audit]).await?;
+    commit(admin, changes.into_iter().chain([audit]).collect()).await?;
     let expires_in_s = (enrolment.expires_ms - enrolment.created_ms) / 1000;
     Ok(json!({
         "id": enrolment.id, "token": token.as_str(), "expires_in_s": expires_in_s, "pair_url": admin.url.to_string(),

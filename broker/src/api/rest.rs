@@ -162,7 +162,7 @@ async fn submit(asked: Asked, parts: &Parts, body: Body) -> Result<Value, Proble
     let context = asked.context().await?;
     let submitted = async {
         context.caller.must(Scope::Submit)?;
-        upload::submit(&context.api, context.caller.account, parts, body).await
+        upload::submit(&context, parts, body).await
     };
     let created = submitted.await.inspect_err(|problem| context.refused(method::JOBS_CREATE, problem))?;
     serde_json::to_value(created).map_err(|error| ProblemKind::Internal.because(error.to_string()))

@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
+use super::methods::keys::add;
 use super::{Api, Asked, problem_response, rest, table};
 use crate::addresses::subscriber;
 use crate::auth::keys::{self, Kind};
@@ -111,8 +112,7 @@ pub(super) async fn key(asked: Asked, params: Map<String, Value>) -> Response<Bo
         row.user = Some(user.id);
         row.expires_ms = Some(row.created_ms + SIGN_IN_KEY_LIFETIME.as_millis() as u64);
         let expires_ms = row.expires_ms;
-        let changes = vec![Change::CreateKey(row), signed_in(&asked, &user, "key")];
-        asked.api.store.commit(changes).await.map_err(failed)?;
+        add(&asked.api, row, signed_in(&asked, &user, "key")).await?;
         tracing::info!(user = user.name, peer = %asked.door.peer.ip(), "signed in for a key");
         let scope = user.role.scope();
         let key =

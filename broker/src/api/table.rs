@@ -20,6 +20,7 @@ use super::rpc::Connection;
 use super::{Api, shapes};
 use crate::auth::Caller;
 use crate::clock::now_ms;
+use crate::jobs::Submitter;
 use crate::store::{Change, NewAudit};
 
 /// What a method is called with, besides its parameters.
@@ -47,6 +48,12 @@ impl Context {
             target: target.into(),
             detail,
         }))
+    }
+
+    /// For whom a job is submitted, with the account's quotas.
+    pub(crate) async fn submitter(&self) -> Result<Submitter, Problem> {
+        let account = self.caller.account;
+        Ok(Submitter { account, quotas: self.api.auth.quotas(account).await? })
     }
 
     /// Counts and logs what is refused.

@@ -1,7 +1,7 @@
 //! `POST /v1/jobs` with the document itself as the body: what is asked for stands in query and headers, the bytes go to the disk as they
 //! come. HTTP cannot resume: a connection that is cut leaves nothing, and the request is made again (the WebSocket can).
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -12,13 +12,13 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, request::Parts};
 use http_body_util::BodyExt as _;
 use inkwire_protocol::app::{JobCreate, JobCreated, Problem, ProblemKind};
-use inkwire_protocol::ids::{AccountId, Sha256Digest};
+use inkwire_protocol::ids::Sha256Digest;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 use tokio::time::{Instant, timeout_at};
 
 use super::query::QueryShape;
-use super::{Api, table};
+use super::table::{self, Context};
 use crate::limits::{UPLOAD_IDLE, UPLOAD_MIN_BYTES, UPLOAD_MIN_EVERY};
 
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
@@ -35,12 +35,8 @@ pub(super) fn is_document(parts: &Parts) -> bool {
 }
 
 /// Takes the document and makes the job.
-pub(super) async fn submit(
-    api: &Arc<Api>,
-    account: AccountId,
-    parts: &Parts,
-    body: Body,
-) -> Result<JobCreated, Problem> {
+pub(super) async fn submit(context: &Context, parts: &Parts, body: Body) -> Result<JobCreated, Problem> {
+    let (api, account) = (&context.api, context.caller.account);
     if api.closing.is_cancelled() {
         return Err(ProblemKind::Draining.because("the broker is restarting: submit again in some seconds"));
     }
@@ -53,7 +49,7 @@ pub(super) async fn submit(
         problem.retry_after_s = Some(5);
         return Err(problem);
     };
-    let mut expected = api.jobs.expect(account, request, length).await?;
+    let mut expected = api.jobs.expect(context.submitter().await?, request, length).await?;
     let mut coming = Coming::new(body);
     while let Some(data) = coming.next().await? {
         expected.write(&data).await?;

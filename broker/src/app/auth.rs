@@ -40,6 +40,7 @@ pub(super) async fn start_auth(
         issuers: Issuers::new(config.issuers.clone()),
         origins: Origins::new(origins).ok_or_else(|| failed(&"an allowed origin is not one"))?,
         broker_limits: config.limits.account,
+        token_grace: config.api.token_grace,
     }));
     vital.spawn("token keys", rotate(auth.clone(), stop.clone()));
     Ok(auth)

@@ -19,7 +19,7 @@ use super::tokens::Tokens;
 use super::{Caller, Cap, Principal, Revoked, internal, keys, logins, quotas, rates};
 use crate::clock::now_ms;
 use crate::limits::{KEY_USED_EVERY, KNOWN_FOR, LOGIN_USED_EVERY, MAX_KNOWN};
-use crate::store::{Change, KeyRow, LoginRow, SharedStore, UserRow};
+use crate::store::{Bound, Change, KeyRow, LoginRow, SharedStore, UserRow};
 
 /// Revocations that live connections may not have heard of yet; who lags is judged anew in any case.
 const REVOCATIONS: usize = 256;
@@ -36,6 +36,8 @@ pub(crate) struct Auth {
     pub(crate) places: Arc<Places>,
     /// What the broker allows each account.
     pub(crate) broker_limits: AccountLimits,
+    /// A live connection may bring a newer token for this long after its own has expired.
+    pub(crate) token_grace: Duration,
     issuers: Issuers,
     /// What was read of accounts' limits, and how often any were changed: what was read before a change is not kept.
     limits: Mutex<(u64, HashMap<AccountId, AccountLimits>)>,
@@ -54,6 +56,7 @@ pub(crate) struct Parts {
     pub(crate) issuers: Issuers,
     pub(crate) origins: super::origin::Origins,
     pub(crate) broker_limits: AccountLimits,
+    pub(crate) token_grace: Duration,
 }
 
 impl Auth {
@@ -67,6 +70,7 @@ impl Auth {
             rates: Rates::default(),
             places: Arc::default(),
             broker_limits: parts.broker_limits,
+            token_grace: parts.token_grace,
             issuers: parts.issuers,
             limits: Mutex::default(),
             known: Mutex::default(),
@@ -288,13 +292,29 @@ impl Auth {
         self.places.enter(caller.account, limits.connections)
     }
 
-    /// Whether the account may submit one more job of `bytes`; `quota-exceeded` where not.
+    /// What makes a commit fail that gives the account more than it may have of what `bound` names; nothing where it may have any
+    /// number.
+    pub(crate) async fn at_most(
+        &self,
+        account: AccountId,
+        bound: impl Fn(&AccountLimits) -> Option<Bound>,
+    ) -> Result<Option<Change>, Problem> {
+        let limits = self.limits(account).await?;
+        Ok(bound(&limits).map(|bound| Change::AtMost { account, bound }))
+    }
+
+    /// For whom a caller submits, with the account's quotas.
+    pub(crate) async fn quotas(&self, account: AccountId) -> Result<Vec<Bound>, Problem> {
+        Ok(quotas::of_jobs(&self.limits(account).await?, now_ms()).collect())
+    }
+
+    /// Whether the account may submit one more job of `bytes`, as far as can be said before it has come; `quota-exceeded` where not.
     pub(crate) async fn admit_job(&self, account: AccountId, bytes: u64) -> Result<(), Problem> {
         let limits = self.limits(account).await?;
         if limits.jobs_per_day.is_none() && limits.stored_bytes.is_none() {
             return Ok(());
         }
-        let usage = self.store.usage(account).await.map_err(internal)?;
+        let usage = self.store.usage(account, now_ms()).await.map_err(internal)?;
         quotas::admit_job(&limits, &usage, bytes, now_ms())
     }
 

@@ -2,10 +2,7 @@
 
 use inkwire_protocol::app::{AccountLimits, LimitsSet, Problem, ProblemKind};
 
-use crate::store::UsageRow;
-
-/// A day in milliseconds: jobs are counted by days of UTC.
-const DAY_MS: u64 = 24 * 3600 * 1000;
+use crate::store::{Bound, UsageRow, jobs_on};
 
 /// What holds where the broker allows `broker` and the account itself `own`.
 pub(crate) fn effective(broker: &AccountLimits, own: &AccountLimits) -> AccountLimits {
@@ -71,52 +68,40 @@ fn one<T: Ord + Copy + std::fmt::Display>(
     }
 }
 
-/// Whether one more job of `bytes` may come in; says which quota is used up and what would help.
+/// What the commit of one more job must hold.
+pub(crate) fn of_jobs(limits: &AccountLimits, now_ms: u64) -> impl Iterator<Item = Bound> {
+    let jobs = limits.jobs_per_day.map(|most| Bound::JobsToday { most, now_ms });
+    jobs.into_iter().chain(limits.stored_bytes.map(Bound::StoredBytes))
+}
+
+/// Whether one more job of `bytes` would do, so that nobody sends a document in vain; the commit decides.
 pub(crate) fn admit_job(
     limits: &AccountLimits,
     usage: &UsageRow,
     bytes: u64,
     now_ms: u64,
 ) -> Result<(), Problem> {
-    if let Some(most) = limits.jobs_per_day.filter(|&most| jobs_today(usage, now_ms) >= most) {
-        let detail =
-            format!("the account has submitted its {most} jobs of today (UTC): wait, or raise jobs_per_day");
-        let mut problem = ProblemKind::QuotaExceeded.because(detail);
-        problem.retry_after_s = Some((DAY_MS - now_ms % DAY_MS).div_ceil(1000));
-        return Err(problem);
+    let count = |bound| match bound {
+        Bound::JobsToday { .. } => jobs_today(usage, now_ms) + 1,
+        Bound::StoredBytes(_) => usage.stored_bytes.saturating_add(bytes),
+        Bound::Users(_) | Bound::Keys { .. } | Bound::Enrolments { .. } => 0,
+    };
+    match of_jobs(limits, now_ms).find(|bound| bound.is_exceeded_by(count(*bound))) {
+        Some(bound) => Err(bound.problem()),
+        None => Ok(()),
     }
-    if let Some(most) = limits.stored_bytes.filter(|&most| usage.stored_bytes.saturating_add(bytes) > most) {
-        let detail = format!(
-            "the account keeps {} of at most {most} bytes of documents: documents leave some time after their job has \
-             ended; wait, or raise stored_bytes",
-            usage.stored_bytes
-        );
-        return Err(ProblemKind::QuotaExceeded.because(detail));
-    }
-    Ok(())
 }
 
 /// Jobs that were created on the day of `now_ms`.
 pub(crate) fn jobs_today(usage: &UsageRow, now_ms: u64) -> u64 {
-    if usage.day == now_ms / DAY_MS { usage.jobs_today } else { 0 }
-}
-
-/// Whether there may be one more of `what`, of which there are `have`.
-pub(crate) fn admit_one(what: &str, have: u32, most: Option<u32>) -> Result<(), Problem> {
-    match most.filter(|&most| have >= most) {
-        Some(most) => {
-            let detail = format!(
-                "the account has its {most} {what}: remove one that is not needed, or raise the limit"
-            );
-            Err(ProblemKind::QuotaExceeded.because(detail))
-        }
-        None => Ok(()),
-    }
+    jobs_on(now_ms, usage.day, usage.jobs_today)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const DAY_MS: u64 = 24 * 3600 * 1000;
 
     fn limits(jobs_per_day: Option<u64>, stored_bytes: Option<u64>) -> AccountLimits {
         AccountLimits { jobs_per_day, stored_bytes, ..AccountLimits::default() }
@@ -147,6 +132,5 @@ mod tests {
         assert_eq!(problem.retry_after_s, Some(24 * 3600 - 1));
         assert!(admit_job(&limits(Some(7), None), &usage, 1, today + DAY_MS).is_ok());
         assert!(admit_job(&limits(None, Some(100)), &usage, 11, today).is_err());
-        assert!(admit_one("keys", 2, Some(2)).is_err() && admit_one("keys", 1, Some(2)).is_ok());
     }
 }

@@ -16,13 +16,14 @@ use super::ConfigError;
 use super::raw::{RawApi, RawIssuer};
 use crate::auth::issuers::{AccountFrom, Issuer, Scopes, Source};
 use crate::auth::origin;
-use crate::limits::ROTATE_TOKEN_KEYS;
+use crate::limits::{MAX_TOKEN_GRACE, ROTATE_TOKEN_KEYS, TOKEN_GRACE};
 
 /// Checked `[api]`.
 #[derive(Debug, Clone)]
 pub(crate) struct ApiConfig {
     pub(crate) allowed_origins: Vec<String>,
     pub(crate) rotate_token_keys_s: u64,
+    pub(crate) token_grace: Duration,
 }
 
 pub(super) fn check_api(raw: &RawApi) -> Result<ApiConfig, ConfigError> {
@@ -36,7 +37,13 @@ pub(super) fn check_api(raw: &RawApi) -> Result<ApiConfig, ConfigError> {
         let range = "at least 3600: what was signed must outlive its key";
         return Err(ConfigError::Range { key: "api.rotate_token_keys_s", value: rotate, range });
     }
-    Ok(ApiConfig { allowed_origins: allowed.collect(), rotate_token_keys_s: rotate })
+    let grace = raw.token_grace_s.unwrap_or(TOKEN_GRACE.as_secs());
+    if grace > MAX_TOKEN_GRACE.as_secs() {
+        let range = "at most 600: longer ones are no grace";
+        return Err(ConfigError::Range { key: "api.token_grace_s", value: grace, range });
+    }
+    let (allowed_origins, token_grace) = (allowed.collect(), Duration::from_secs(grace));
+    Ok(ApiConfig { allowed_origins, rotate_token_keys_s: rotate, token_grace })
 }
 
 pub(super) fn check_issuers(raw: Vec<RawIssuer>) -> Result<Vec<Issuer>, ConfigError> {

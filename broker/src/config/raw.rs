@@ -129,6 +129,8 @@ pub struct RawLimits {
 pub struct RawApi {
     /// Origins of others' pages that may ask here: `"https://shop.example"`.
     pub allowed_origins: Vec<String>,
+    /// A live WebSocket may bring a newer token for this long after its own has expired; 30 unless said, at most 600.
+    pub token_grace_s: Option<u64>,
     /// The keys that sign access tokens are rotated this often; 30 days unless said.
     pub rotate_token_keys_s: Option<u64>,
 }

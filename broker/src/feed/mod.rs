@@ -20,7 +20,7 @@ use inkwire_protocol::app::EventPosition;
 use inkwire_protocol::ids::{AccountId, EventOffset};
 use tokio::sync::broadcast::{self, error::RecvError};
 
-pub(crate) use filter::{Filter, check_kinds};
+pub(crate) use filter::{Filter, check_kinds, check_tag};
 pub(crate) use reader::{Piece, Reader};
 pub(crate) use run::Line;
 

@@ -8,7 +8,7 @@ use inkwire_protocol::job::State;
 use uuid::Uuid;
 
 use super::handle::{Created, Jobs};
-use super::making::Making;
+use super::making::{Making, Submitter};
 use super::problems::{internal, upload_problem};
 use super::submission::{self, Document};
 use super::test_page::{self, Facts};
@@ -62,7 +62,13 @@ impl Jobs {
 
     /// Prints the document of an earlier job again. The new job has a document of its own (a small one is copied, a file gets another
     /// name), so that retention takes each when its own time has come.
-    pub(crate) async fn reprint(&self, account: AccountId, request: JobReprint) -> Result<Created, Problem> {
+    pub(crate) async fn reprint(
+        &self,
+        by: impl Into<Submitter>,
+        request: JobReprint,
+    ) -> Result<Created, Problem> {
+        let by = by.into();
+        let account = by.account;
         let row = self.row(account, request.job).await?;
         let (content, sha256) = self.kept(&row).await?;
         let printer = match &request.printer {
@@ -80,7 +86,7 @@ impl Jobs {
                 Document::Stored { id, bytes: row.job.bytes, sha256 }
             }
         };
-        let made = self.reprint_as(account, &row.job, request, &printer, &document).await;
+        let made = self.reprint_as(&by, &row.job, request, &printer, &document).await;
         if let (Document::Stored { id, .. }, true) = (&document, !made.as_ref().is_ok_and(Created::is_new)) {
             self.documents.remove(vec![(account, *id)]).await;
         }
@@ -89,7 +95,7 @@ impl Jobs {
 
     async fn reprint_as(
         &self,
-        account: AccountId,
+        by: &Submitter,
         job: &Job,
         request: JobReprint,
         printer: &PrinterRow,
@@ -111,12 +117,12 @@ impl Jobs {
             tags: job.tags.clone(),
         };
         submission::check_fields(&again)?;
-        let making = Making { account, document, printer, reprint_of: Some(job.id), now: now_ms() };
+        let making = Making { by, document, printer, reprint_of: Some(job.id), now: now_ms() };
         self.make(making, again).await
     }
 
     /// Makes a job of a test page.
-    pub(crate) async fn test_page(&self, account: AccountId, printer: PrinterRow) -> Result<Job, Problem> {
+    pub(crate) async fn test_page(&self, by: Submitter, printer: PrinterRow) -> Result<Job, Problem> {
         let now = now_ms();
         let when = httpdate::fmt_http_date(std::time::UNIX_EPOCH + std::time::Duration::from_millis(now));
         let facts = Facts { printer: &printer.name, agent: &printer.agent_name, when: &when };
@@ -145,7 +151,7 @@ impl Jobs {
             tags: vec!["test-page".to_owned()],
         };
         let document = Document::Inline(page.into());
-        let making = Making { account, document: &document, printer: &printer, reprint_of: None, now };
+        let making = Making { by: &by, document: &document, printer: &printer, reprint_of: None, now };
         Ok(self.make(making, request).await?.answer.job)
     }
 }

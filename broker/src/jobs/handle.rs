@@ -16,7 +16,7 @@ use super::counts::JobCounts;
 use super::dispatcher::Dispatcher;
 use super::fetching::Fetching;
 use super::input::{Command, Input, Wish};
-use super::making::{Making, job_of, new_job};
+use super::making::{Making, Submitter, job_of, new_job};
 use super::problems::{draining, internal};
 use super::retention::{self, Kept};
 use super::submission::{self, Document};
@@ -131,7 +131,13 @@ impl Jobs {
 
     /// Checks a request, stores document and job, and answers after the commit (I1). A document of its own transfer makes an
     /// `incoming` job; [`Jobs::finish_upload`] accepts it.
-    pub(crate) async fn create(&self, account: AccountId, request: JobCreate) -> Result<Created, Problem> {
+    pub(crate) async fn create(
+        &self,
+        by: impl Into<Submitter>,
+        request: JobCreate,
+    ) -> Result<Created, Problem> {
+        let by = by.into();
+        let account = by.account;
         let document = submission::check(&request, self.max_document_bytes)?;
         let printer = self.printer(account, &request.printer).await?;
         if let Document::Url { url, .. } = &document {
@@ -139,7 +145,7 @@ impl Jobs {
         }
         self.admit(document.bytes())?;
         let making =
-            Making { account, document: &document, printer: &printer, reprint_of: None, now: now_ms() };
+            Making { by: &by, document: &document, printer: &printer, reprint_of: None, now: now_ms() };
         self.make(making, request).await
     }
 
@@ -160,20 +166,21 @@ impl Jobs {
     /// Commits a new job and tells the dispatcher.
     pub(super) async fn make(&self, making: Making<'_>, request: JobCreate) -> Result<Created, Problem> {
         let new = new_job(request, making)?;
+        let account = making.by.account;
         let (source, fetch) = match making.document {
             Document::Inline(bytes) => (Some(Arc::new(Source::Inline(bytes.clone()))), None),
             Document::Stored { id, bytes, sha256 } => {
                 let content = DocumentContent::File;
-                (self.documents.source(making.account, *id, content, *bytes, *sha256), None)
+                (self.documents.source(account, *id, content, *bytes, *sha256), None)
             }
             Document::Transfer { .. } => (None, None),
             Document::Url { url, sha256 } => {
-                let (job, account) = (new.row.job.id, making.account);
-                (None, Some(FetchRow { job, account, url: url.clone(), sha256: *sha256 }))
+                (None, Some(FetchRow { job: new.row.job.id, account, url: url.clone(), sha256: *sha256 }))
             }
         };
         let mut changes = vec![Change::CreateJob(Box::new(new))];
         changes.extend(fetch.clone().map(Change::BeginFetch));
+        changes.extend(making.by.quotas.iter().map(|&bound| Change::AtMost { account, bound }));
         match self.store.commit(changes).await {
             Ok(outcomes) => {
                 let row = job_of(outcomes)?;
@@ -195,6 +202,7 @@ impl Jobs {
                 let detail = format!("the key made job {job} from another request; use a new key");
                 Err(ProblemKind::IdempotencyConflict.because(detail).at("/idempotency_key"))
             }
+            Err(CommitError::OverQuota(bound)) => Err(bound.problem()),
             Err(error) => Err(internal(&error)),
         }
     }

@@ -10,12 +10,26 @@ use uuid::Uuid;
 use super::options;
 use super::submission::{self, Document};
 use super::transition::{event, reason};
-use crate::store::{Idempotency, JobRow, NewDocument, NewJob, Outcome, PrinterRow};
+use crate::store::{Bound, Idempotency, JobRow, NewDocument, NewJob, Outcome, PrinterRow};
+
+/// For whom a job is made, and what its account may have: checked within the commit.
+#[derive(Debug, Clone)]
+pub(crate) struct Submitter {
+    pub(crate) account: AccountId,
+    pub(crate) quotas: Vec<Bound>,
+}
+
+impl From<AccountId> for Submitter {
+    /// Without a quota.
+    fn from(account: AccountId) -> Self {
+        Self { account, quotas: Vec::new() }
+    }
+}
 
 /// What a job is made of, beside what was asked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Making<'a> {
-    pub(super) account: AccountId,
+    pub(super) by: &'a Submitter,
     pub(super) document: &'a Document,
     pub(super) printer: &'a PrinterRow,
     pub(super) reprint_of: Option<JobId>,
@@ -37,7 +51,8 @@ pub(super) fn check(request: &JobCreate, printer: &PrinterRow) -> Result<(), Pro
 
 /// The job that `request` asks for.
 pub(super) fn new_job(request: JobCreate, making: Making<'_>) -> Result<NewJob, Problem> {
-    let Making { account, document, printer, reprint_of, now } = making;
+    let Making { by, document, printer, reprint_of, now } = making;
+    let account = by.account;
     check(&request, printer)?;
     let idempotency = match request.idempotency_key.clone() {
         Some(key) => Some(Idempotency {

@@ -38,5 +38,6 @@ mod views;
 
 pub(crate) use again::Kept;
 pub(crate) use handle::{Jobs, JobsStart};
+pub(crate) use making::Submitter;
 pub(crate) use options::check_printer_update;
 pub(crate) use problems::upload_problem;

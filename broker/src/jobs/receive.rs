@@ -1,11 +1,11 @@
 //! A submission whose document comes in one piece: everything that can be checked before it comes, and the job when it has come.
 
 use inkwire_protocol::app::{JobCreate, Problem, ProblemKind};
-use inkwire_protocol::ids::{AccountId, DocumentId, Sha256Digest};
+use inkwire_protocol::ids::{DocumentId, Sha256Digest};
 use uuid::Uuid;
 
 use super::handle::{Created, Jobs};
-use super::making::{self, Making};
+use super::making::{self, Making, Submitter};
 use super::problems::upload_problem;
 use super::submission::{self, Document};
 use crate::clock::now_ms;
@@ -15,7 +15,7 @@ use crate::store::PrinterRow;
 /// A document that may come.
 #[derive(Debug)]
 pub(crate) struct Expected {
-    account: AccountId,
+    by: Submitter,
     request: JobCreate,
     printer: PrinterRow,
     intake: Intake,
@@ -26,10 +26,11 @@ impl Jobs {
     /// Checks a request before its document comes; `bytes` is its size where that is known. The request's own content does not count.
     pub(crate) async fn expect(
         &self,
-        account: AccountId,
+        by: Submitter,
         request: JobCreate,
         bytes: Option<u64>,
     ) -> Result<Expected, Problem> {
+        let account = by.account;
         submission::check_fields(&request)?;
         let max_bytes = self.max_document_bytes;
         if let Some(bytes) = bytes.filter(|bytes| *bytes > max_bytes) {
@@ -39,7 +40,7 @@ impl Jobs {
         making::check(&request, &printer)?;
         self.admit(bytes.unwrap_or(0))?;
         let intake = self.documents.intake(account, DocumentId::from_uuid(Uuid::now_v7()));
-        Ok(Expected { account, request, printer, intake, max_bytes })
+        Ok(Expected { by, request, printer, intake, max_bytes })
     }
 
     /// The document has come as a whole: the job is made in one commit. `stated` is its digest where the sender said one.
@@ -48,18 +49,18 @@ impl Jobs {
         expected: Expected,
         stated: Option<Sha256Digest>,
     ) -> Result<Created, Problem> {
-        let Expected { account, request, printer, intake, .. } = expected;
+        let Expected { by, request, printer, intake, .. } = expected;
         let came = intake.finish().await.map_err(|error| upload_problem(&error))?;
-        let made = self.made_of(account, request, &printer, &came, stated).await;
+        let made = self.made_of(&by, request, &printer, &came, stated).await;
         if !made.as_ref().is_ok_and(Created::is_new) {
-            Intake::discard(&self.documents, account, &came).await;
+            Intake::discard(&self.documents, by.account, &came).await;
         }
         made
     }
 
     async fn made_of(
         &self,
-        account: AccountId,
+        by: &Submitter,
         request: JobCreate,
         printer: &PrinterRow,
         came: &Came,
@@ -76,7 +77,7 @@ impl Jobs {
             let detail = format!("the document's SHA-256 is {actual}, announced was {stated}");
             return Err(ProblemKind::DigestMismatch.because(detail));
         }
-        let making = Making { account, document: &document, printer, reprint_of: None, now: now_ms() };
+        let making = Making { by, document: &document, printer, reprint_of: None, now: now_ms() };
         self.make(making, request).await
     }
 }

@@ -192,6 +192,9 @@ pub(super) fn event(row: &JobRow, kind: &'static str, mut data: Map<String, Valu
     if job.delivered_bytes > 0 {
         data.insert("delivered_bytes".into(), json!(job.delivered_bytes));
     }
+    if !job.tags.is_empty() {
+        data.insert("tags".into(), json!(job.tags));
+    }
     NewEvent {
         at_ms,
         kind,

@@ -11,6 +11,7 @@ use inkwire_protocol::ids::{
 use inkwire_protocol::printer::PrinterInfo;
 use serde_json::Value;
 
+use super::bound::Bound;
 use super::rows::{
     AccountRow, AgentRow, FetchRow, JobRow, KeyRow, LoginRow, PasswordHash, UserRow, WebhookRow,
 };
@@ -107,6 +108,9 @@ pub(crate) enum Change {
     RevokeEnrolment { account: AccountId, enrolment: EnrolmentId },
     /// An account's own limits.
     SetLimits { account: AccountId, limits: AccountLimits },
+    /// Refuses the whole commit where there is more of something by now than there may be: put it after what adds to it.
+    /// [`CommitError::OverQuota`].
+    AtMost { account: AccountId, bound: Bound },
     /// An administrative act, to be committed together with what it did.
     Audit(Box<NewAudit>),
 
@@ -339,6 +343,9 @@ pub(crate) enum CommitError {
     /// The name is taken.
     #[error("there is already {0} of this name")]
     Exists(&'static str),
+    /// The account has all that it may have.
+    #[error("over the account's quota: {0:?}")]
+    OverQuota(Bound),
     /// Not in this state; says why and what would do.
     #[error("{0}")]
     Refused(&'static str),

@@ -17,9 +17,10 @@ use inkwire_protocol::printer::{Backend, Delivery, JobOptions, OnUncertain, Prin
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::traits::*;
 use super::{
     AccountRow, BeginSession, Begun, Change, JobRow, NewAgent, NewDocument, NewEvent, NewJob, Outcome,
-    SqliteStore, Started, Store,
+    SqliteStore, Started,
 };
 
 /// An id that says which it is.

@@ -67,7 +67,7 @@ pub(crate) struct UsageRow {
     /// Days since 1970 (UTC) of `jobs_today`.
     pub(crate) day: u64,
     pub(crate) jobs_today: u64,
-    /// Not revoked.
+    /// Neither revoked nor expired.
     pub(crate) keys: u32,
     pub(crate) users: u32,
 }
@@ -234,6 +234,8 @@ pub(crate) struct WebhookRow {
     pub(crate) url: String,
     /// Beginnings of kinds; empty means all.
     pub(crate) kinds: Vec<String>,
+    /// Only jobs with this tag.
+    pub(crate) tag: Option<String>,
     /// Signs requests: `whsec_...`.
     pub(crate) secret: Secret,
     /// The one before, and until when it signs, too.

@@ -130,7 +130,8 @@ impl Webhooks {
         if !feed::reaches(&bounds, at, epoch) {
             self.skip(&mut row, EventOffset(bounds.oldest.0.saturating_sub(1)).min(bounds.newest)).await;
         }
-        let reader = self.feeds.follow(row.account, row.through, Filter::of_kinds(row.kinds.clone()));
+        let filter = Filter { kinds: row.kinds.clone(), tag: row.tag.clone(), ..Filter::default() };
+        let reader = self.feeds.follow(row.account, row.through, filter);
         let (webhook, committed) = (row.id, row.through);
         let runner = Runner {
             store: self.store.clone(),

@@ -10,68 +10,6 @@ use crate::device::Device;
 use crate::lab::{LONG, Lab};
 
 #[tokio::test]
-async fn ten_thousand_requests_from_one_key_are_answered_busy_and_disturb_nobody() {
-    let lab = Lab::start_with(|raw| {
-        raw.limits.requests_per_s = Some(1);
-        raw.limits.request_burst = Some(200);
-    })
-    .await;
-    let (greedy, other) = (lab.key("read").await, lab.key("read").await);
-    let mut greedy_app = App::connect(&lab, &greedy).await;
-    let mut other_app = App::connect(&lab, &other).await;
-    let flood = async {
-        let (mut good, mut busy) = (0, 0);
-        for batch in 0..100 {
-            for n in 0..100 {
-                let request = json!({"jsonrpc": "2.0", "id": batch * 100 + n, "method": "me"});
-                greedy_app.raw(&request.to_string());
-            }
-            for _ in 0..100 {
-                let answer = greedy_app.message().await.unwrap();
-                match answer["error"]["data"]["status"].as_u64() {
-                    None => good += 1,
-                    Some(429) => {
-                        assert!(answer["error"]["data"]["retry_after_s"].as_u64().unwrap() >= 1);
-                        busy += 1;
-                    }
-                    Some(_) => panic!("{answer}"),
-                }
-            }
-        }
-        (good, busy)
-    };
-    let since = Instant::now();
-    let bystander = async {
-        let mut worst = Duration::ZERO;
-        for _ in 0..50 {
-            let since = Instant::now();
-            other_app.call("agents.list", json!({})).await.unwrap();
-            worst = worst.max(since.elapsed());
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        worst
-    };
-    let ((good, busy), worst) =
-        tokio::time::timeout(LONG, async { tokio::join!(flood, bystander) }).await.unwrap();
-    let most = 200 + since.elapsed().as_secs() + 1;
-    assert_eq!(good + busy, 10_000);
-    assert!((200..=most).contains(&good), "{good} of 10000 in {:?}", since.elapsed());
-    println!("{good} answered, {busy} busy in {:?}; a bystander waited {worst:?} at most", since.elapsed());
-    assert!(worst < Duration::from_secs(2), "{worst:?}");
-    // REST takes from the same bucket, which has at most what came into it since, and says when to come back.
-    let mut answer = lab.get("/v1/me", &greedy).await;
-    for _ in 0..20 {
-        if answer.status == 429 {
-            break;
-        }
-        answer = lab.get("/v1/me", &greedy).await;
-    }
-    assert_eq!(answer.status, 429);
-    assert!(answer.headers.contains_key("retry-after"));
-    assert_eq!(lab.get("/v1/me", &other).await.status, 200);
-}
-
-#[tokio::test]
 async fn passwords_are_not_guessed() {
     let lab = Lab::start().await;
     lab.admin("user.create", json!({"name": "ann", "role": "owner", "password": "correct horse battery"}))
@@ -128,6 +66,8 @@ async fn an_account_has_its_quotas() {
     set(json!({"jobs_per_day": null})).await;
     assert_eq!(submit().await.status, 201);
 
+    hard_quotas(&lab, &key, &printer).await;
+
     let mut apps = Vec::new();
     for _ in 0..3 {
         apps.push(App::connect(&lab, &key).await);
@@ -146,4 +86,55 @@ async fn an_account_has_its_quotas() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     App::connect(&lab, &key).await.call("me", Value::Null).await.unwrap();
+}
+
+/// Many at once do not get more than one after the other would, whichever way they come.
+async fn hard_quotas(lab: &Lab, key: &str, printer: &Value) {
+    let limits = json!({"jobs_per_day": 5, "users": 3, "keys": 4});
+    assert_eq!(lab.rest(Method::PATCH, "/v1/limits", Some(key), limits).await.status, 200);
+    let submit = async |n: usize| {
+        let body = json!({
+            "printer": printer, "format": "application/pdf", "content": {"inline": "aGVsbG8h"},
+            "idempotency_key": format!("job {n}"),
+        });
+        lab.rest(Method::POST, "/v1/jobs", Some(key), body).await.status.as_u16()
+    };
+    let made: Vec<u16> = futures_util::future::join_all((0..12).map(submit)).await;
+    let count = |status| made.iter().filter(|made| **made == status).count();
+    // Two were made before.
+    assert_eq!((count(201), count(403)), (3, 9), "{made:?}");
+    let accepted = made.iter().position(|status| *status == 201).unwrap();
+    assert_eq!(submit(accepted).await, 200, "what was accepted is answered again, whatever the quota says");
+
+    // There is the first owner.
+    let user = async |n: usize| {
+        let body = json!({"name": format!("user {n}"), "role": "viewer"});
+        if n % 2 == 0 {
+            lab.rest(Method::POST, "/v1/users", Some(key), body).await.status.as_u16()
+        } else {
+            let made = lab.try_admin("user.create", body).await;
+            made.map_or_else(|problem| problem["status"].as_u64().unwrap() as u16, |_| 200)
+        }
+    };
+    let made: Vec<u16> = futures_util::future::join_all((0..8).map(user)).await;
+    assert_eq!(made.iter().filter(|status| **status == 200).count(), 2, "{made:?}");
+    assert_eq!(made.iter().filter(|status| **status == 403).count(), 6, "{made:?}");
+    // And this key. One that has expired or was revoked does not count.
+    let make = async |n: usize| {
+        let body = json!({"name": format!("key {n}"), "scope": "read"});
+        if n % 2 == 0 {
+            lab.rest(Method::POST, "/v1/keys", Some(key), body).await.json()["key"]["id"].clone()
+        } else {
+            lab.try_admin("key.create", body).await.map_or(Value::Null, |made| made["id"].clone())
+        }
+    };
+    let made: Vec<Value> = futures_util::future::join_all((0..8).map(make)).await;
+    let made: Vec<&str> = made.iter().filter_map(Value::as_str).collect();
+    assert_eq!(made.len(), 3, "{made:?}");
+    let path = format!("/v1/keys/{}", made[0]);
+    assert_eq!(lab.rest(Method::DELETE, &path, Some(key), Value::Null).await.status, 200);
+    assert!(make(8).await.is_string());
+    assert_eq!(lab.get("/v1/limits", key).await.json()["usage"]["keys"], 4);
+    let unlimited = json!({"jobs_per_day": null, "users": null, "keys": null});
+    assert_eq!(lab.rest(Method::PATCH, "/v1/limits", Some(key), unlimited).await.status, 200);
 }

@@ -285,6 +285,60 @@ async fn a_newer_token_keeps_a_live_connection_alive() {
 }
 
 #[tokio::test]
+async fn an_expired_token_may_be_replaced_for_a_while_then_its_connection_ends() {
+    let lab = Lab::start_with(|raw| raw.api.token_grace_s = Some(2)).await;
+    let key = lab.key("submit").await;
+    let token = async |expires_in_s: u64| {
+        let body = json!({"scope": "read", "expires_in_s": expires_in_s});
+        lab.rest(Method::POST, "/v1/tokens", Some(&key), body).await.json()["token"].clone()
+    };
+    let signed_in = async |token: Value| {
+        let mut app = App::anonymous(&lab).await;
+        let me = app.call("authenticate", json!({ "token": token })).await.unwrap();
+        (app, me["expires_ms"].as_u64().unwrap())
+    };
+    let until = async |at_ms: u64| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        tokio::time::sleep(Duration::from_millis(at_ms).saturating_sub(now)).await;
+    };
+    let (mut left, over_ms) = signed_in(token(1).await).await;
+    let (mut renewed, _) = signed_in(token(1).await).await;
+    let (mut dead, _) = signed_in(token(1).await).await;
+    let expired = token(1).await;
+    until(over_ms + 1000).await;
+
+    // Within the grace it goes on, and a newer token takes the place; an expired one does not, and opens nothing.
+    left.call("me", json!({})).await.unwrap();
+    let me = renewed.call("authenticate", json!({"token": token(600).await})).await.unwrap();
+    assert!(me["expires_ms"].as_u64().unwrap() > over_ms + 10_000);
+    assert_eq!(dead.call("authenticate", json!({ "token": expired })).await.unwrap_err()["status"], 401);
+    let mut late = App::anonymous(&lab).await;
+    assert_eq!(late.call("authenticate", json!({ "token": expired })).await.unwrap_err()["status"], 401);
+    assert_eq!(late.closed().await.code(), CloseCode::Unauthenticated);
+    assert_eq!(lab.get("/v1/me", expired.as_str().unwrap()).await.status, 401);
+
+    let since = Instant::now();
+    for app in [&mut left, &mut dead] {
+        let closed = app.closed().await;
+        assert_eq!((closed.code(), closed.code().code()), (CloseCode::Expired, 4006), "{closed}");
+    }
+    assert!(since.elapsed() < Duration::from_secs(4), "{:?}", since.elapsed());
+    until(over_ms + 3500).await;
+    assert_eq!(renewed.call("me", json!({})).await.unwrap()["scope"], "read", "the renewed one lives on");
+
+    // A token has no grace beyond what it was made by.
+    let short = json!({"name": "short", "scope": "read", "expires_in_s": 2});
+    let short = lab.rest(Method::POST, "/v1/keys", Some(&lab.key("admin").await), short).await.json();
+    let secret = short["secret"].as_str().unwrap();
+    let made = lab.rest(Method::POST, "/v1/tokens", Some(secret), json!({"expires_in_s": 600})).await;
+    let (mut app, over_ms) = signed_in(made.json()["token"].clone()).await;
+    assert_eq!(json!(over_ms), short["key"]["expires_ms"]);
+    let since = Instant::now();
+    assert_eq!(app.closed().await.code(), CloseCode::Revoked);
+    assert!(since.elapsed() < Duration::from_secs(3), "{:?}", since.elapsed());
+}
+
+#[tokio::test]
 async fn a_ticket_opens_one_connection() {
     let lab = Lab::start().await;
     let made = lab.admin("key.create", json!({"name": "shop", "scope": "submit"})).await;

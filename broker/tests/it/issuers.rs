@@ -1,20 +1,20 @@
 //! Access tokens of another issuer, whose keys are at a URL of its own.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::{HeaderMap, Request};
 use inkwire_broker::RawIssuer;
 use inkwire_protocol::app::Scope;
+use inkwire_protocol::message::{APP_PATH, APP_SUBPROTOCOL};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
 
-use crate::lab::Lab;
+use crate::idp::{Idp, Says};
+use crate::lab::{LONG, Lab};
 
 struct Signer {
     kid: &'static str,
@@ -37,25 +37,6 @@ impl Signer {
         header.kid = Some(self.kid.to_owned());
         jsonwebtoken::encode(&header, claims, &EncodingKey::from_ed_der(der.as_ref())).unwrap()
     }
-}
-
-/// Serves whatever stands in `body`, and counts.
-async fn serve(body: Arc<Mutex<String>>, asked: Arc<AtomicUsize>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/jwks", listener.local_addr().unwrap());
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            asked.fetch_add(1, Ordering::Relaxed);
-            let mut request = [0; 2048];
-            let _read = stream.read(&mut request).await.unwrap();
-            let body = body.lock().unwrap().clone();
-            let head = if body.is_empty() { "HTTP/1.1 503 Down" } else { "HTTP/1.1 200 OK" };
-            let answer =
-                format!("{head}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
-            stream.write_all(answer.as_bytes()).await.unwrap();
-        }
-    });
-    url
 }
 
 fn raw(jwks: String, refresh_s: u64) -> RawIssuer {
@@ -132,21 +113,30 @@ async fn its_claims_name_the_account_and_what_may_be_done() {
     assert_eq!(lab.get("/v1/me", &path).await.status, 401);
 }
 
+/// What a token of this signer's is answered with, and how long it took.
+async fn asked(lab: &Lab, signer: &Signer) -> (u16, Duration) {
+    let since = Instant::now();
+    let answer = lab.get("/v1/me", &signer.sign(&claims(&json!({})))).await;
+    (answer.status.as_u16(), since.elapsed())
+}
+
+fn set(signers: &[&Signer]) -> Says {
+    let keys: Vec<Value> = signers.iter().map(|signer| signer.jwk()).collect();
+    Says::Body(json!({ "keys": keys }).to_string())
+}
+
 #[tokio::test]
 async fn new_keys_are_looked_for_now_and_then_and_old_ones_outlive_an_outage() {
     let (one, two) = (Signer::new("one"), Signer::new("two"));
-    let body = Arc::new(Mutex::new(json!({"keys": [one.jwk()]}).to_string()));
-    let asked = Arc::new(AtomicUsize::new(0));
-    let url = serve(body.clone(), asked.clone()).await;
-    let lab = Lab::start_with(|config| config.issuer = vec![raw(url, 0)]).await;
-    let status =
-        async |signer: &Signer| lab.get("/v1/me", &signer.sign(&claims(&json!({})))).await.status.as_u16();
+    let idp = Idp::http(set(&[&one])).await;
+    let lab = Lab::start_with(|config| config.issuer = vec![raw(idp.url(), 0)]).await;
+    let status = async |signer: &Signer| asked(&lab, signer).await.0;
     assert_eq!((status(&one).await, status(&one).await), (200, 200));
-    assert_eq!(asked.load(Ordering::Relaxed), 1, "a known key needs no look");
+    assert_eq!(idp.asked(), 1, "a known key needs no look");
     assert_eq!(status(&two).await, 401);
-    *body.lock().unwrap() = json!({"keys": [one.jwk(), two.jwk()]}).to_string();
+    idp.say(set(&[&one, &two]));
     assert_eq!(status(&two).await, 200);
-    body.lock().unwrap().clear();
+    idp.say(Says::Status("503 Down"));
     assert_eq!(status(&Signer::new("three")).await, 401);
     assert_eq!((status(&one).await, status(&two).await), (200, 200));
 }
@@ -154,15 +144,102 @@ async fn new_keys_are_looked_for_now_and_then_and_old_ones_outlive_an_outage() {
 #[tokio::test]
 async fn strangers_cannot_make_it_ask_often() {
     let one = Signer::new("one");
-    let body = Arc::new(Mutex::new(json!({"keys": [one.jwk()]}).to_string()));
-    let asked = Arc::new(AtomicUsize::new(0));
-    let url = serve(body.clone(), asked.clone()).await;
-    let lab = Lab::start_with(|config| config.issuer = vec![raw(url, 60)]).await;
+    let idp = Idp::http(set(&[&one])).await;
+    let lab = Lab::start_with(|config| config.issuer = vec![raw(idp.url(), 60)]).await;
     for _ in 0..20 {
-        let answer = lab.get("/v1/me", &Signer::new("none").sign(&claims(&json!({})))).await;
-        assert_eq!(answer.status, 401);
+        assert_eq!(asked(&lab, &Signer::new("none")).await.0, 401);
     }
-    assert_eq!(asked.load(Ordering::Relaxed), 1);
-    assert_eq!(lab.get("/v1/me", &one.sign(&claims(&json!({})))).await.status, 200);
-    *body.lock().unwrap() = "x".repeat(300 * 1024);
+    assert_eq!(idp.asked(), 1);
+    assert_eq!(asked(&lab, &one).await.0, 200);
+}
+
+#[tokio::test]
+async fn keys_come_over_https_from_a_server_of_a_configured_authority() {
+    let (one, two) = (Signer::new("one"), Signer::new("two"));
+    let idp = Idp::https(&["localhost"], set(&[&one])).await;
+    let with = async |ca: Option<&Idp>, url: String| {
+        let ca = ca.map(Idp::authority);
+        Lab::start_with(|config| config.issuer = vec![RawIssuer { ca, ..raw(url, 0) }]).await
+    };
+    let lab = with(Some(&idp), idp.url()).await;
+    for _ in 0..3 {
+        assert_eq!(asked(&lab, &one).await.0, 200);
+    }
+    assert_eq!(idp.asked(), 1, "cached");
+    assert_eq!(asked(&lab, &two).await.0, 401);
+    idp.say(set(&[&two]));
+    assert_eq!((asked(&lab, &two).await.0, idp.asked()), (200, 3), "an unknown name is looked for");
+    assert_eq!(asked(&lab, &one).await.0, 401, "and what is there no more is good no more");
+
+    // Nobody else's certificate will do: not by the platform's authorities, not by another one, not for another name.
+    idp.say(set(&[&one]));
+    let other = Idp::https(&["localhost"], set(&[])).await;
+    let elsewhere = idp.url().replace("localhost", "127.0.0.1");
+    for (ca, url) in [(None, idp.url()), (Some(&other), idp.url()), (Some(&idp), elsewhere)] {
+        let lab = with(ca, url.clone()).await;
+        assert_eq!(asked(&lab, &one).await.0, 401, "{url}");
+    }
+    assert_eq!(idp.asked(), 4, "nothing was asked over a connection that is not trusted");
+}
+
+#[tokio::test]
+async fn a_server_that_misbehaves_costs_time_and_memory_that_are_bounded_and_no_known_key() {
+    let (one, none) = (Signer::new("one"), Signer::new("none"));
+    let mut idp = Idp::https(&["localhost"], set(&[&one])).await;
+    let ca = Some(idp.authority());
+    let lab = Lab::start_with(|config| config.issuer = vec![RawIssuer { ca, ..raw(idp.url(), 0) }]).await;
+    assert_eq!(asked(&lab, &one).await.0, 200);
+    let elsewhere = Idp::http(set(&[&none])).await;
+    let mut before = idp.asked();
+    for (says, most) in [
+        (Says::Endless, Duration::from_secs(9)),
+        (Says::Redirect(elsewhere.url()), Duration::from_secs(9)),
+        (Says::Body("{}".into()), Duration::from_secs(9)),
+        (Says::Trickle, Duration::from_secs(15)),
+    ] {
+        let what = format!("{says:?}");
+        idp.say(says);
+        let known = async {
+            idp.wait(before + 1).await;
+            asked(&lab, &one).await
+        };
+        let (unknown, known) = tokio::join!(asked(&lab, &none), known);
+        assert_eq!((unknown.0, known.0), (401, 200), "{what}");
+        assert!(unknown.1 < most && known.1 < Duration::from_secs(5), "{what}: {unknown:?} {known:?}");
+        before = idp.asked();
+    }
+    assert_eq!((before, elsewhere.asked()), (5, 0), "one look each, and no redirect was followed");
+    idp.leave().await;
+    assert_eq!((asked(&lab, &none).await.0, asked(&lab, &one).await.0), (401, 200));
+}
+
+#[tokio::test]
+async fn who_hangs_up_does_not_end_the_look_for_keys() {
+    use tokio::io::AsyncWriteExt as _;
+    let one = Signer::new("one");
+    let idp = Idp::http(Says::Held(Box::new(set(&[&one])))).await;
+    let lab = Lab::start_with(|config| {
+        config.issuer = vec![raw(idp.url(), 60)];
+        config.limits.max_connections_per_address = Some(2);
+    })
+    .await;
+    let authorization = format!("Bearer {}", one.sign(&claims(&json!({}))));
+    let mut spare = lab.http::<String>().await;
+    let mut stream = lab.tls().await;
+    let request = format!("GET /v1/me HTTP/1.1\r\nhost: x\r\nauthorization: {authorization}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.flush().await.unwrap();
+    idp.wait(1).await;
+    drop(stream);
+    // There is room for another connection when the broker has seen the end of this one.
+    let room = async { while lab.dial(APP_PATH, APP_SUBPROTOCOL, HeaderMap::new()).await.is_err() {} };
+    tokio::time::timeout(LONG, room).await.unwrap();
+    idp.release();
+    let request = Request::get("/v1/me").header("host", "x").header("authorization", authorization);
+    let answer = spare.send_request(request.body(String::new()).unwrap()).await.unwrap();
+    assert_eq!(
+        (answer.status().as_u16(), idp.asked()),
+        (200, 1),
+        "the one look that was allowed was finished"
+    );
 }

@@ -89,6 +89,9 @@ pub struct EventList {
     /// Only this agent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentId>,
+    /// Only jobs with this tag.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
 }
 
 /// Answer to `events.list`.
@@ -123,6 +126,9 @@ pub struct Subscribe {
     /// Only this agent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentId>,
+    /// Only jobs with this tag.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
     /// Also progress of transfers (pushed, not logged).
     pub progress: bool,
 }

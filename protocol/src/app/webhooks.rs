@@ -17,6 +17,8 @@ pub struct Webhook {
     pub url: String,
     /// Only kinds that begin with one of these; empty means all.
     pub kinds: Vec<String>,
+    /// Only events of jobs with this tag.
+    pub tag: Option<String>,
     /// Whether events are sent.
     pub enabled: bool,
     /// Why it is not, where the broker ended it.
@@ -75,6 +77,9 @@ pub struct WebhookCreate {
     /// Only kinds that begin with one of these; empty means all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kinds: Vec<String>,
+    /// Only events of jobs with this tag.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
 }
 
 /// `webhooks.update`: what is not named stays as it is.
@@ -93,6 +98,9 @@ pub struct WebhookUpdate {
     /// Other kinds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kinds: Option<Vec<String>>,
+    /// Another tag; an empty one lets all events through again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
     /// Sends events, or not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,

@@ -104,9 +104,9 @@ export interface Methods {
   "limits.set": { params: { [K in keyof AccountLimits]?: number | null }; result: Limits };
   "stats.summary": { params: None; result: Stats };
   "webhooks.list": { params: None; result: { webhooks: Webhook[] } };
-  "webhooks.create": { params: { url: string; name?: string; kinds?: string[] }; result: WebhookSecret };
+  "webhooks.create": { params: { url: string; name?: string; kinds?: string[]; tag?: string }; result: WebhookSecret };
   "webhooks.update": {
-    params: { webhook: string; url?: string; name?: string; kinds?: string[]; enabled?: boolean; skip_to_now?: boolean };
+    params: { webhook: string; url?: string; name?: string; kinds?: string[]; tag?: string; enabled?: boolean; skip_to_now?: boolean };
     result: Webhook;
   };
   "webhooks.delete": { params: { webhook: string }; result: None };
@@ -118,7 +118,7 @@ export interface Methods {
     result: { deliveries: WebhookDelivery[]; next?: string };
   };
   "events.subscribe": {
-    params: { after?: EventPosition; kinds?: string[]; job?: string; progress?: boolean };
+    params: { after?: EventPosition; kinds?: string[]; tag?: string; job?: string; progress?: boolean };
     result: Subscribed;
   };
   "pairings.show": { params: { code: string }; result: PendingPairing };

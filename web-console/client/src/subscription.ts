@@ -7,6 +7,8 @@ export interface SubscriptionOptions {
   after?: EventPosition;
   /** Only kinds that begin with one of these. */
   kinds?: string[];
+  /** Only jobs with this tag. */
+  tag?: string;
   job?: string;
   /** Also progress of transfers: pushed, not logged, the newest wins. */
   progress?: boolean;
@@ -46,10 +48,11 @@ export class Subscription {
 
   /** @internal */
   request(): Record<string, unknown> {
-    const { kinds, job, progress } = this.#options;
+    const { kinds, tag, job, progress } = this.#options;
     const request: Record<string, unknown> = { progress: progress ?? false };
     if (this.#position) request["after"] = this.#position;
     if (kinds) request["kinds"] = kinds;
+    if (tag) request["tag"] = tag;
     if (job) request["job"] = job;
     return request;
   }

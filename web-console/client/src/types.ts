@@ -362,6 +362,8 @@ export interface Webhook {
   url: string;
   /** Only kinds that begin with one of these; empty means all. */
   kinds: string[];
+  /** Only events of jobs with this tag. */
+  tag?: string | null;
   enabled: boolean;
   disabled: { at_ms: number; reason: string } | null;
   /** Every event up to here was taken by the URL, or hidden by the filter. */

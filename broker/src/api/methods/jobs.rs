@@ -26,15 +26,7 @@ pub(in crate::api) async fn create(context: Context, params: JobCreate) -> Resul
     if matches!(params.content, Content::Transfer { .. }) {
         context.connection("a document of its own transfer")?.uploads.room()?;
     }
-    let bytes = match &params.content {
-        // Base64: four characters for three bytes.
-        Content::Inline(text) => text.len() as u64 / 4 * 3,
-        Content::Transfer { bytes, .. } => *bytes,
-        // Not known before it has come.
-        Content::Url { .. } => 0,
-    };
-    context.api.auth.admit_job(context.caller.account, bytes).await?;
-    let created = context.api.jobs.create(context.caller.account, params).await?;
+    let created = context.api.jobs.create(context.submitter().await?, params).await?;
     let mut answer = created.answer;
     if !created.wants_document && !answer.duplicate {
         context.api.underway.leg().inline(usize::try_from(answer.job.bytes).unwrap_or(usize::MAX));
@@ -147,7 +139,5 @@ pub(in crate::api) async fn reprint(context: Context, params: JobReprint) -> Res
     if context.api.closing.is_cancelled() {
         return Err(ProblemKind::Draining.because("the broker is restarting: ask again in some seconds"));
     }
-    // Its document may be kept twice; how large it is, the store knows.
-    context.api.auth.admit_job(context.caller.account, 0).await?;
-    Ok(context.api.jobs.reprint(context.caller.account, params).await?.answer)
+    Ok(context.api.jobs.reprint(context.submitter().await?, params).await?.answer)
 }

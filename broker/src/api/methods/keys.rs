@@ -4,12 +4,12 @@ use inkwire_protocol::app::{Key, KeyCreate, KeyCreated, KeyList, KeyRef, Keys, P
 use serde_json::json;
 
 use super::{check_name, internal_commit, not_found, page};
-use crate::api::new_key;
 use crate::api::table::{Context, MAX_INTEGER};
+use crate::api::{Api, new_key};
 use crate::auth::gate::lesser;
-use crate::auth::{Revoked, internal, quotas};
+use crate::auth::{Revoked, internal};
 use crate::clock::now_ms;
-use crate::store::{Change, CommitError, KeyRow};
+use crate::store::{Bound, Change, CommitError, KeyRow};
 
 /// As the account sees it.
 pub(crate) fn shown(row: KeyRow) -> Key {
@@ -45,15 +45,22 @@ pub(in crate::api) async fn create(context: Context, params: KeyCreate) -> Resul
             .because("expires_in_s must be at least 1")
             .at("/expires_in_s"));
     }
-    let usage = api.store.usage(account).await.map_err(internal)?;
-    quotas::admit_one("keys", usage.keys, api.auth.limits(account).await?.keys)?;
     let (text, mut row) = new_key(account, params.name, scope);
     let lifetime = params.expires_in_s.map(|seconds| seconds.saturating_mul(1000));
     row.expires_ms = lifetime.map(|ms| row.created_ms.saturating_add(ms).min(MAX_INTEGER));
     let detail = json!({ "name": row.name, "scope": scope, "expires_ms": row.expires_ms });
     let audit = context.audit("keys.create", format!("key:{}", row.id), detail);
-    api.store.commit(vec![Change::CreateKey(row.clone()), audit]).await.map_err(internal_commit)?;
+    add(api, row.clone(), audit).await?;
     Ok(KeyCreated { key: shown(row), secret: text.to_string() })
+}
+
+/// Stores a new key within its account's quota, and writes down who made it.
+pub(crate) async fn add(api: &Api, row: KeyRow, audit: Change) -> Result<(), Problem> {
+    let (account, now_ms) = (row.account, row.created_ms);
+    let quota =
+        api.auth.at_most(account, |limits| limits.keys.map(|most| Bound::Keys { most, now_ms })).await?;
+    let changes = [Change::CreateKey(row), audit].into_iter().chain(quota).collect();
+    api.store.commit(changes).await.map(drop).map_err(internal_commit)
 }
 
 pub(in crate::api) async fn revoke(context: Context, params: KeyRef) -> Result<Key, Problem> {

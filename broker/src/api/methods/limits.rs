@@ -29,7 +29,7 @@ pub(in crate::api) async fn set(context: Context, params: LimitsSet) -> Result<L
 /// What an account may use, and uses.
 pub(crate) async fn of(api: &Api, account: AccountId) -> Result<Limits, Problem> {
     let own = api.store.account_limits(account).await.map_err(internal)?;
-    let usage = api.store.usage(account).await.map_err(internal)?;
+    let usage = api.store.usage(account, now_ms()).await.map_err(internal)?;
     let broker = api.auth.broker_limits;
     Ok(Limits {
         limits: quotas::effective(&broker, &own),

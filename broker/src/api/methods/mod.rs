@@ -64,6 +64,9 @@ pub(crate) fn internal_commit(error: CommitError) -> Problem {
     if let CommitError::Refused(why) = error {
         return ProblemKind::Conflict.because(why);
     }
+    if let CommitError::OverQuota(bound) = error {
+        return bound.problem();
+    }
     if matches!(error, CommitError::NotFound(_)) {
         return ProblemKind::NotFound.because(error.to_string());
     }

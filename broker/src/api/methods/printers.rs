@@ -61,8 +61,7 @@ pub(in crate::api) async fn test_page(context: Context, params: PrinterRef) -> R
         return Err(ProblemKind::Draining.because("the broker is restarting: ask again in some seconds"));
     }
     let row = find(&context, params.printer).await?;
-    context.api.auth.admit_job(context.caller.account, 0).await?;
-    context.api.jobs.test_page(context.caller.account, row).await
+    context.api.jobs.test_page(context.submitter().await?, row).await
 }
 
 async fn find(context: &Context, printer: PrinterId) -> Result<PrinterRow, Problem> {

@@ -3,18 +3,19 @@
 use inkwire_protocol::app::{
     Problem, ProblemKind, User, UserCreate, UserLink, UserPassword, UserRef, UserUpdate, Users,
 };
-use inkwire_protocol::ids::UserId;
-use serde_json::json;
+use inkwire_protocol::ids::{AccountId, UserId};
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::session::Done;
 use super::{check_name, internal_commit, not_found};
+use crate::api::Api;
 use crate::api::table::{Context, Nothing};
 use crate::auth::links::{new_sign_in, sign_in_link};
-use crate::auth::{Revoked, internal, quotas};
+use crate::auth::{Revoked, internal};
 use crate::clock::now_ms;
 use crate::limits::SIGN_IN_LIFETIME;
-use crate::store::{Change, CommitError, Outcome, UserRow};
+use crate::store::{Bound, Change, CommitError, Outcome, UserRow};
 
 /// As the account sees them.
 pub(crate) fn shown(row: UserRow) -> User {
@@ -35,28 +36,42 @@ pub(in crate::api) async fn list(context: Context, _: Nothing) -> Result<Users, 
 }
 
 pub(in crate::api) async fn create(context: Context, params: UserCreate) -> Result<User, Problem> {
-    check_name(&params.name)?;
-    let (api, account) = (&context.api, context.caller.account);
-    let usage = api.store.usage(account).await.map_err(internal)?;
-    quotas::admit_one("users", usage.users, api.auth.limits(account).await?.users)?;
-    let password = match &params.password {
+    let audit = |user: &UserRow| context.audit("users.create", format!("user:{}", user.id), named(user));
+    make(&context.api, context.caller.account, params, audit).await.map(shown)
+}
+
+/// What the audit log says of a new person.
+pub(crate) fn named(user: &UserRow) -> Value {
+    json!({ "name": user.name, "role": user.role })
+}
+
+/// Makes a person of an account, within its quota, and writes down who did.
+pub(crate) async fn make(
+    api: &Api,
+    account: AccountId,
+    wish: UserCreate,
+    audit: impl FnOnce(&UserRow) -> Change,
+) -> Result<UserRow, Problem> {
+    check_name(&wish.name)?;
+    let quota = api.auth.at_most(account, |limits| limits.users.map(Bound::Users)).await?;
+    let password = match &wish.password {
         Some(password) => Some(api.auth.passwords.hash(password).await?),
         None => None,
     };
-    let row = UserRow {
+    let user = UserRow {
         id: UserId::from_uuid(Uuid::now_v7()),
         account,
-        name: params.name,
-        role: params.role,
+        name: wish.name,
+        role: wish.role,
         password,
         disabled: false,
         created_ms: now_ms(),
         last_sign_in_ms: None,
     };
-    let detail = json!({ "name": row.name, "role": row.role });
-    let audit = context.audit("users.create", format!("user:{}", row.id), detail);
-    api.store.commit(vec![Change::CreateUser(row.clone()), audit]).await.map_err(internal_commit)?;
-    Ok(shown(row))
+    let audit = audit(&user);
+    let changes = [Change::CreateUser(user.clone()), audit].into_iter().chain(quota).collect();
+    api.store.commit(changes).await.map_err(internal_commit)?;
+    Ok(user)
 }
 
 pub(in crate::api) async fn update(context: Context, params: UserUpdate) -> Result<User, Problem> {
@@ -115,7 +130,7 @@ async fn changed(
     action: &'static str,
     user: UserId,
     change: Change,
-    detail: serde_json::Value,
+    detail: Value,
 ) -> Result<User, Problem> {
     let audit = context.audit(action, format!("user:{user}"), detail);
     let outcomes = context.api.store.commit(vec![change, audit]).await.map_err(|error| {

@@ -13,7 +13,7 @@ use super::not_found;
 use crate::api::table::{Context, Gone, Nothing};
 use crate::auth::internal;
 use crate::clock::now_ms;
-use crate::feed::check_kinds;
+use crate::feed::{check_kinds, check_tag};
 use crate::limits::{MAX_PAGE_EVENTS, MAX_WEBHOOKS, PAGE_EVENTS, PREVIOUS_SECRET_KEPT};
 use crate::outbound::OutboundError;
 use crate::store::{Change, CommitError, WebhookRow};
@@ -38,6 +38,7 @@ pub(in crate::api) async fn create(
     params: WebhookCreate,
 ) -> Result<WebhookSecret, Problem> {
     check(&context, Some(&params.url), Some(&params.name), Some(&params.kinds))?;
+    params.tag.as_deref().map_or(Ok(()), check_tag)?;
     let (store, account) = (&context.api.store, context.caller.account);
     let most = context.api.auth.limits(account).await?.webhooks.map_or(MAX_WEBHOOKS, |most| most as usize);
     let bounds = store.event_bounds(account).await.map_err(internal)?;
@@ -48,6 +49,7 @@ pub(in crate::api) async fn create(
         name: params.name,
         url: params.url,
         kinds: params.kinds,
+        tag: params.tag,
         secret: secret.clone(),
         previous: None,
         enabled: true,
@@ -65,7 +67,7 @@ pub(in crate::api) async fn create(
             let detail = format!("the account has its {have} webhooks: delete one first, or raise the limit");
             return Err(ProblemKind::QuotaExceeded.because(detail).into());
         }
-        let detail = json!({"url": row.url, "kinds": row.kinds});
+        let detail = json!({"url": row.url, "kinds": row.kinds, "tag": row.tag});
         let audit = context.audit("webhooks.create", format!("webhook:{id}"), detail);
         Ok(vec![Change::CreateWebhook(Box::new(row)), audit])
     };
@@ -76,11 +78,12 @@ pub(in crate::api) async fn create(
 
 pub(in crate::api) async fn update(context: Context, params: WebhookUpdate) -> Result<Webhook, Problem> {
     check(&context, params.url.as_deref(), params.name.as_deref(), params.kinds.as_deref())?;
+    params.tag.as_deref().filter(|tag| !tag.is_empty()).map_or(Ok(()), check_tag)?;
     let (account, id) = (context.caller.account, params.webhook);
     let changes = async {
         let mut row = find(&context, id).await?;
-        let detail = json!({"url": params.url, "name": params.name, "kinds": params.kinds, "enabled": params.enabled,
-            "skip_to_now": params.skip_to_now});
+        let detail = json!({"url": params.url, "name": params.name, "kinds": params.kinds, "tag": params.tag,
+            "enabled": params.enabled, "skip_to_now": params.skip_to_now});
         let bounds = context.api.store.event_bounds(account).await?;
         apply(&mut row, params, bounds.newest, now_ms());
         let audit = context.audit("webhooks.update", format!("webhook:{id}"), detail);
@@ -99,6 +102,7 @@ fn apply(row: &mut WebhookRow, asked: WebhookUpdate, newest: EventOffset, now_ms
     row.url = asked.url.unwrap_or_else(|| std::mem::take(&mut row.url));
     row.name = asked.name.unwrap_or_else(|| std::mem::take(&mut row.name));
     row.kinds = asked.kinds.unwrap_or_else(|| std::mem::take(&mut row.kinds));
+    row.tag = asked.tag.or(row.tag.take()).filter(|tag| !tag.is_empty());
     if asked.skip_to_now {
         row.through = newest;
     }
@@ -199,6 +203,7 @@ async fn shown(context: &Context, row: WebhookRow) -> Result<Webhook, Problem> {
         name: row.name,
         url: row.url,
         kinds: row.kinds,
+        tag: row.tag,
         enabled: row.enabled,
         disabled: row.disabled,
         through: row.through,
@@ -252,6 +257,7 @@ mod tests {
             name: "shop".into(),
             url: "https://shop.example/".into(),
             kinds: vec!["job.".into()],
+            tag: Some("t".into()),
             secret: new_secret(),
             previous: None,
             enabled: true,
@@ -273,6 +279,8 @@ mod tests {
         assert_eq!((&row.url, &row.kinds, row.through), (&before.url, &before.kinds, EventOffset(5)));
         apply(&mut row, update(r#"{"enabled": true, "skip_to_now": true, "kinds": []}"#), EventOffset(9), 78);
         assert_eq!((row.enabled, row.disabled.is_none(), row.through), (true, true, EventOffset(9)));
-        assert!(row.kinds.is_empty() && row.name == "shop");
+        assert!(row.kinds.is_empty() && row.name == "shop" && row.tag.as_deref() == Some("t"));
+        apply(&mut row, update(r#"{"tag": ""}"#), EventOffset(9), 79);
+        assert_eq!(row.tag, None);
     }
 }

@@ -49,6 +49,8 @@ fn of(method: &str, name: &str) -> Value {
         "name" => json!({"minLength": 1, "maxLength": MAX_NAME_CHARS, "pattern": NO_CONTROL}),
         "password" => json!({"minLength": MIN_PASSWORD_CHARS, "maxLength": MAX_PASSWORD_CHARS}),
         "requests_per_s" | "request_burst" | "connections" => json!({"minimum": 1}),
+        "tag" if method == method::WEBHOOKS_UPDATE => json!({"maxLength": MAX_NAME_CHARS}),
+        "tag" if method != method::JOBS_LIST => json!({"minLength": 1, "maxLength": MAX_NAME_CHARS}),
         "tags" if creates => json!({"maxItems": MAX_TAGS, "items": {"maxLength": MAX_NAME_CHARS}}),
         "idempotency_key" if method != method::JOBS_LIST => {
             json!({"minLength": 1, "maxLength": MAX_IDEMPOTENCY_KEY_BYTES, "pattern": "^[ -~]*$"})

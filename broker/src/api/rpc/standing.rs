@@ -14,7 +14,7 @@ use super::serve::End;
 use crate::api::table;
 use crate::auth::{Auth, Caller, Place, Principal, Revoked};
 use crate::clock::now_ms;
-use crate::limits::{LOGIN_USED_EVERY, TOKEN_GRACE};
+use crate::limits::LOGIN_USED_EVERY;
 
 /// One connection's.
 #[derive(Debug)]
@@ -85,32 +85,38 @@ impl Standing {
     /// When the caller is over, if ever.
     pub(super) fn ends_at(&self) -> Option<Instant> {
         let caller = self.caller.as_ref()?;
-        let grace = if caller.cap.is_some() { TOKEN_GRACE } else { Duration::ZERO };
-        let left = Duration::from_millis(caller.expires_ms?.saturating_sub(now_ms()));
+        let left = Duration::from_millis(self.over_ms(caller)?.saturating_sub(now_ms()));
         // An end that is far away is looked at again every day.
-        Some(Instant::now() + (left + grace).min(Duration::from_secs(24 * 3600)))
+        Some(Instant::now() + left.min(Duration::from_secs(24 * 3600)))
+    }
+
+    /// A token may be replaced for some time after its end; what it stands on has none.
+    fn over_ms(&self, caller: &Caller) -> Option<u64> {
+        let at = caller.expires_ms?;
+        let by_token = caller.cap.is_some_and(|cap| cap.expires_ms == at);
+        let grace = if by_token { self.auth.token_grace } else { Duration::ZERO };
+        Some(at.saturating_add(grace.as_millis() as u64))
     }
 
     /// The clock: is the caller over?
     pub(super) async fn on_clock(&mut self) -> Result<(), End> {
         let Some(caller) = &self.caller else { return Ok(()) };
         let now = now_ms();
-        let grace = TOKEN_GRACE.as_millis() as u64;
-        match (&caller.principal, caller.cap) {
-            _ if !caller.has_expired(now) => Ok(()),
-            (_, Some(_)) if caller.expires_ms.is_some_and(|at| now < at.saturating_add(grace)) => Ok(()),
-            (_, Some(_)) => {
-                let detail = "the access token has expired, and no newer one came by `authenticate`";
-                Err((CloseCode::Expired, detail.to_owned()))
-            }
-            // Somebody may have used the sign-in elsewhere.
-            (Principal::User { .. }, None) => {
-                self.judge((CloseCode::Expired, "the sign-in is over: sign in again".to_owned())).await
-            }
-            (Principal::Key { .. } | Principal::Token { .. }, None) => {
-                Err((CloseCode::Revoked, "the API key has expired".to_owned()))
-            }
+        if self.over_ms(caller).is_none_or(|at| now < at) {
+            return Ok(());
         }
+        if caller.cap.is_some_and(|cap| cap.expires_ms <= now) {
+            let detail = "the access token has expired, and no newer one came by `authenticate`";
+            return Err((CloseCode::Expired, detail.to_owned()));
+        }
+        let over = match &caller.principal {
+            // Somebody may have used the sign-in elsewhere.
+            Principal::User { .. } => (CloseCode::Expired, "the sign-in is over: sign in again".to_owned()),
+            Principal::Key { .. } | Principal::Token { .. } => {
+                (CloseCode::Revoked, "the API key has expired".to_owned())
+            }
+        };
+        self.judge(over).await
     }
 
     /// Judges the caller anew; `over` is the end where it is none any more.

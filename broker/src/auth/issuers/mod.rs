@@ -4,7 +4,7 @@ mod claims;
 mod fetch;
 mod jwks;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jsonwebtoken::{Algorithm, Validation};
@@ -41,7 +41,7 @@ struct Known {
     issuer: Issuer,
     keys: Mutex<Keys>,
     /// Held while its keys are read: one at a time.
-    reading: tokio::sync::Mutex<()>,
+    reading: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -55,12 +55,12 @@ struct Keys {
 /// All issuers of the configuration.
 #[derive(Debug, Default)]
 pub(crate) struct Issuers {
-    known: Vec<Known>,
+    known: Vec<Arc<Known>>,
 }
 
 impl Issuers {
     pub(crate) fn new(issuers: Vec<Issuer>) -> Self {
-        let new = |issuer| Known { issuer, keys: Mutex::default(), reading: tokio::sync::Mutex::default() };
+        let new = |issuer| Arc::new(Known { issuer, keys: Mutex::default(), reading: Arc::default() });
         Self { known: issuers.into_iter().map(new).collect() }
     }
 
@@ -84,24 +84,47 @@ impl Issuers {
 }
 
 impl Known {
-    async fn key(&self, kid: Option<&str>, algorithm: Algorithm) -> Option<jsonwebtoken::DecodingKey> {
+    /// The key of this name. Who waits for an unknown one waits for its server; a known one that is old keeps only the request waiting that
+    /// has it read anew, so that a server that hangs does not keep everybody.
+    async fn key(
+        self: &Arc<Self>,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+    ) -> Option<jsonwebtoken::DecodingKey> {
         let (found, fresh) = self.look(kid, algorithm);
         if found.is_some() && fresh {
             return found;
         }
-        let reading = self.reading.lock().await;
-        let may = {
-            let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-            let now = Instant::now();
-            let may = keys.tried.is_none_or(|at| now.duration_since(at) >= self.issuer.refresh);
-            keys.tried = if may { Some(now) } else { keys.tried };
-            may
+        let reading = if found.is_some() {
+            let Ok(reading) = self.reading.clone().try_lock_owned() else { return found };
+            reading
+        } else {
+            self.reading.clone().lock_owned().await
         };
-        if may {
-            self.read().await;
+        if let (Some(found), true) = self.look(kid, algorithm) {
+            return Some(found);
         }
-        drop(reading);
+        if self.may_read() {
+            // A task of its own, so that a stranger who hangs up does not end what everybody needs.
+            let known = self.clone();
+            let read = tokio::spawn(async move {
+                known.read().await;
+                drop(reading);
+            });
+            if let Err(error) = read.await {
+                tracing::error!(issuer = self.issuer.issuer, %error, "the reading of an issuer's keys broke off");
+            }
+        }
         self.look(kid, algorithm).0
+    }
+
+    /// Whether the keys may be read now: not again so soon, whoever asks.
+    fn may_read(&self) -> bool {
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let may = keys.tried.is_none_or(|at| now.duration_since(at) >= self.issuer.refresh);
+        keys.tried = if may { Some(now) } else { keys.tried };
+        may
     }
 
     fn look(&self, kid: Option<&str>, algorithm: Algorithm) -> (Option<jsonwebtoken::DecodingKey>, bool) {

@@ -22,7 +22,8 @@ use crate::sessions::counters::Counters;
 use crate::sessions::link::{Cut, Online, OpenTransfer, SessionCommand, SessionEvent, What};
 use crate::sessions::mailbox::{Commands, mailbox};
 use crate::store::fixtures::{House, hello};
-use crate::store::{BeginSession, SharedStore, Store as _};
+use crate::store::traits::*;
+use crate::store::{BeginSession, SharedStore};
 
 /// Far above what any step here takes, so that only a real hang ends a test.
 const HANG: Duration = Duration::from_secs(20);

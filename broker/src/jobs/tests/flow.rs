@@ -6,6 +6,7 @@ use inkwire_protocol::printer::OnUncertain;
 
 use super::desk::{Desk, FIRST, completed, document, uncertain};
 use crate::sessions::link::{SessionCommand, What};
+use crate::store::traits::*;
 
 #[tokio::test]
 async fn a_label_goes_out_at_once_and_is_followed_to_its_end() {
@@ -110,7 +111,7 @@ async fn every_one_of_many_labels_gets_through_memory_that_holds_only_heads() {
         desk.fact(&agent, &open, 1, completed()).await;
     }
     let states = inkwire_protocol::app::JobList { limit: Some(500), ..Default::default() };
-    let jobs = crate::store::Store::jobs(&*desk.house.store, desk.house.account, &states).await.unwrap();
+    let jobs = desk.house.store.jobs(desk.house.account, &states).await.unwrap();
     assert_eq!(jobs.rows.len(), 200);
     desk.until(jobs.rows[0].job.id, State::Completed).await;
 }

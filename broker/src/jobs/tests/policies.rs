@@ -14,8 +14,9 @@ use crate::clock::now_ms;
 use crate::jobs::on_return::AWAY_AT_LEAST_MS;
 use crate::jobs::retention::give_up_uploads;
 use crate::limits::UPLOAD_KEPT;
+use crate::store::Change;
 use crate::store::fixtures::hello;
-use crate::store::{Change, Store as _};
+use crate::store::traits::*;
 
 impl Desk {
     async fn printer(&self) -> PrinterId {

@@ -6,7 +6,8 @@ use serde_json::json;
 use super::desk::{Desk, FIRST, completed, held, uncertain};
 use crate::sessions::link::{Cut, Sent, SessionCommand, What};
 use crate::store::fixtures::{agent_id, hello, spool};
-use crate::store::{BeginSession, Change, Store as _};
+use crate::store::traits::*;
+use crate::store::{BeginSession, Change};
 
 #[tokio::test]
 async fn a_cut_transfer_goes_on_where_it_was_and_an_old_session_changes_nothing() {

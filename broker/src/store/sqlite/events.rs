@@ -1,13 +1,34 @@
 //! Reading the event log.
 
+use async_trait::async_trait;
 use inkwire_protocol::app::Event;
 use inkwire_protocol::ids::{AccountId, AgentId, EventOffset, JobId, PrinterId};
 use rusqlite::{Connection, Result, Row, params};
 use serde_json::Value;
 
-use super::map;
 use super::read::{all, one};
-use crate::store::EventBounds;
+use super::{SqliteStore, map};
+use crate::store::{EventBounds, ReadError, ReadEvents};
+
+#[async_trait]
+impl ReadEvents for SqliteStore {
+    async fn job_events(&self, account: AccountId, job: JobId) -> std::result::Result<Vec<Event>, ReadError> {
+        self.readers.read(move |db| of_job(db, account, job)).await
+    }
+
+    async fn events_after(
+        &self,
+        account: AccountId,
+        offset: EventOffset,
+        limit: u32,
+    ) -> std::result::Result<Vec<Event>, ReadError> {
+        self.readers.read(move |db| after(db, account, offset, limit)).await
+    }
+
+    async fn event_bounds(&self, account: AccountId) -> std::result::Result<EventBounds, ReadError> {
+        self.readers.read(move |db| bounds(db, account)).await
+    }
+}
 
 fn event(row: &Row<'_>) -> Result<Event> {
     let data: Option<String> = row.get("data")?;

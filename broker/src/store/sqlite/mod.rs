@@ -7,6 +7,8 @@ mod incarnation;
 mod job_pages;
 mod map;
 mod read;
+mod read_agents;
+mod read_jobs;
 mod read_people;
 mod receipts;
 mod schema;

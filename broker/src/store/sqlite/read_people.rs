@@ -1,16 +1,112 @@
-//! Queries about people, keys, limits and the audit log.
+//! Queries about accounts, people, keys, limits and the audit log.
 
+use async_trait::async_trait;
 use inkwire_protocol::app::{AccountLimits, AuditEntry, AuditList, Enrolment};
-use inkwire_protocol::ids::{AccountId, AgentId, EnrolmentId, KeyId, UserId};
+use inkwire_protocol::ids::{AccountId, AgentId, EnrolmentId, KeyId, LoginId, Sha256Digest, UserId};
 use rusqlite::{Connection, Result, Row, params};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::map;
 use super::read::{all, one};
-use crate::store::{KeyRow, UsageRow, UserRow};
+use super::{SqliteStore, map};
+use crate::store::{AccountRow, KeyRow, LoginRow, ReadError, ReadPeople, UsageRow, UserRow};
 
-pub(super) fn user(db: &Connection, account: AccountId, user: UserId) -> Result<Option<UserRow>> {
+#[async_trait]
+impl ReadPeople for SqliteStore {
+    async fn accounts(&self) -> std::result::Result<Vec<AccountRow>, ReadError> {
+        self.readers.read(|db| all(db, "SELECT * FROM accounts ORDER BY name", [], map::account)).await
+    }
+
+    async fn account(&self, account: AccountId) -> std::result::Result<Option<AccountRow>, ReadError> {
+        let sql = "SELECT * FROM accounts WHERE id = ?1";
+        self.readers.read(move |db| one(db, sql, [account.uuid()], map::account)).await
+    }
+
+    async fn account_named(&self, name: &str) -> std::result::Result<Option<AccountRow>, ReadError> {
+        let name = name.to_owned();
+        self.readers
+            .read(move |db| one(db, "SELECT * FROM accounts WHERE name = ?1", [name], map::account))
+            .await
+    }
+
+    async fn users(&self, account: AccountId) -> std::result::Result<Vec<UserRow>, ReadError> {
+        let sql = "SELECT * FROM users WHERE account = ?1 ORDER BY name";
+        self.readers.read(move |db| all(db, sql, [account.uuid()], map::user)).await
+    }
+
+    async fn user(
+        &self,
+        account: AccountId,
+        user: UserId,
+    ) -> std::result::Result<Option<UserRow>, ReadError> {
+        self.readers.read(move |db| user_of(db, account, user)).await
+    }
+
+    async fn user_named(
+        &self,
+        account: AccountId,
+        name: &str,
+    ) -> std::result::Result<Option<UserRow>, ReadError> {
+        let name = name.to_owned();
+        self.readers.read(move |db| user_named(db, account, &name)).await
+    }
+
+    async fn login_by_hash(&self, hash: Sha256Digest) -> std::result::Result<Option<LoginRow>, ReadError> {
+        let sql = "SELECT * FROM logins WHERE hash = ?1";
+        self.readers.read(move |db| one(db, sql, [hash.as_bytes()], map::login)).await
+    }
+
+    async fn login(&self, login: LoginId) -> std::result::Result<Option<LoginRow>, ReadError> {
+        let sql = "SELECT * FROM logins WHERE id = ?1";
+        self.readers.read(move |db| one(db, sql, [login.uuid()], map::login)).await
+    }
+
+    async fn keys(
+        &self,
+        account: AccountId,
+        before: Option<KeyId>,
+        limit: u32,
+    ) -> std::result::Result<Vec<KeyRow>, ReadError> {
+        self.readers.read(move |db| keys(db, account, before, limit)).await
+    }
+
+    async fn key(&self, account: AccountId, key: KeyId) -> std::result::Result<Option<KeyRow>, ReadError> {
+        let sql = "SELECT * FROM api_keys WHERE id = ?1 AND account = ?2";
+        self.readers.read(move |db| one(db, sql, [key.uuid(), account.uuid()], map::key)).await
+    }
+
+    async fn key_by_hash(&self, hash: Sha256Digest) -> std::result::Result<Option<KeyRow>, ReadError> {
+        let sql = "SELECT * FROM api_keys WHERE hash = ?1";
+        self.readers.read(move |db| one(db, sql, [hash.as_bytes()], map::key)).await
+    }
+
+    async fn enrolments(
+        &self,
+        account: AccountId,
+        limit: u32,
+    ) -> std::result::Result<Vec<Enrolment>, ReadError> {
+        self.readers.read(move |db| enrolments(db, account, limit)).await
+    }
+
+    async fn account_limits(&self, account: AccountId) -> std::result::Result<AccountLimits, ReadError> {
+        self.readers.read(move |db| limits(db, account)).await
+    }
+
+    async fn usage(&self, account: AccountId, now_ms: u64) -> std::result::Result<UsageRow, ReadError> {
+        self.readers.read(move |db| usage(db, account, now_ms)).await
+    }
+
+    async fn audit(
+        &self,
+        account: AccountId,
+        filter: &AuditList,
+    ) -> std::result::Result<Vec<AuditEntry>, ReadError> {
+        let filter = filter.clone();
+        self.readers.read(move |db| audit(db, account, &filter)).await
+    }
+}
+
+pub(super) fn user_of(db: &Connection, account: AccountId, user: UserId) -> Result<Option<UserRow>> {
     let sql = "SELECT * FROM users WHERE id = ?1 AND account = ?2";
     one(db, sql, [user.uuid(), account.uuid()], map::user)
 }
@@ -52,9 +148,10 @@ pub(super) fn limits(db: &Connection, account: AccountId) -> Result<AccountLimit
     found.map_or(Ok(AccountLimits::default()), |text| map::from_json("limits", &text))
 }
 
-pub(super) fn usage(db: &Connection, account: AccountId) -> Result<UsageRow> {
+pub(super) fn usage(db: &Connection, account: AccountId, now_ms: u64) -> Result<UsageRow> {
     let sql = "SELECT stored_bytes, day, jobs_today,
-            (SELECT count(*) FROM api_keys WHERE account = ?1 AND revoked_ms IS NULL) AS keys,
+            (SELECT count(*) FROM api_keys WHERE account = ?1 AND revoked_ms IS NULL
+                AND (expires_ms IS NULL OR expires_ms > ?2)) AS keys,
             (SELECT count(*) FROM users WHERE account = ?1) AS users
          FROM account_usage WHERE account = ?1";
     let read = |row: &Row<'_>| {
@@ -66,7 +163,7 @@ pub(super) fn usage(db: &Connection, account: AccountId) -> Result<UsageRow> {
             users: row.get("users")?,
         })
     };
-    Ok(one(db, sql, [account.uuid()], read)?.unwrap_or_default())
+    Ok(one(db, sql, params![account.uuid(), now_ms], read)?.unwrap_or_default())
 }
 
 pub(super) fn audit(db: &Connection, account: AccountId, filter: &AuditList) -> Result<Vec<AuditEntry>> {

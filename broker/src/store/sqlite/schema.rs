@@ -5,12 +5,15 @@ use rusqlite::Connection;
 use super::OpenError;
 
 /// Each migration, a list of scripts, brings the store from its index to the next version. They are never edited once released.
-const MIGRATIONS: &[&[&str]] = &[&[
-    include_str!("schema_1.sql"),
-    include_str!("people.sql"),
-    include_str!("webhooks.sql"),
-    include_str!("settings.sql"),
-]];
+const MIGRATIONS: &[&[&str]] = &[
+    &[
+        include_str!("schema_1.sql"),
+        include_str!("people.sql"),
+        include_str!("webhooks.sql"),
+        include_str!("settings.sql"),
+    ],
+    &[include_str!("webhook_tags.sql")],
+];
 
 /// Brings the store up to this version; refuses one that a newer broker wrote.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), OpenError> {

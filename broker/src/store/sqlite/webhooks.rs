@@ -1,14 +1,55 @@
 //! Reading webhooks, deliveries and fetches.
 
+use async_trait::async_trait;
 use inkwire_protocol::app::{Delivery, WebhookDisabled};
 use inkwire_protocol::ids::{AccountId, DeliveryId, EventOffset, JobId, Sha256Digest, WebhookId};
 use inkwire_service::Secret;
 use rusqlite::{Connection, Result, Row, params};
 use uuid::Uuid;
 
-use super::map;
 use super::read::{all, one};
-use crate::store::{FetchRow, WebhookRow};
+use super::{SqliteStore, map};
+use crate::store::{FetchRow, ReadError, ReadWebhooks, WebhookRow};
+
+#[async_trait]
+impl ReadWebhooks for SqliteStore {
+    async fn webhooks(&self, account: AccountId) -> std::result::Result<Vec<WebhookRow>, ReadError> {
+        self.readers.read(move |db| of_account(db, account)).await
+    }
+
+    async fn webhook(
+        &self,
+        account: AccountId,
+        webhook: WebhookId,
+    ) -> std::result::Result<Option<WebhookRow>, ReadError> {
+        self.readers.read(move |db| find(db, account, webhook)).await
+    }
+
+    async fn enabled_webhooks(&self) -> std::result::Result<Vec<WebhookRow>, ReadError> {
+        self.readers.read(enabled).await
+    }
+
+    async fn deliveries(
+        &self,
+        webhook: WebhookId,
+        before: Option<DeliveryId>,
+        limit: u32,
+    ) -> std::result::Result<Vec<Delivery>, ReadError> {
+        self.readers.read(move |db| deliveries(db, webhook, before, limit)).await
+    }
+
+    async fn delivery(
+        &self,
+        webhook: WebhookId,
+        id: DeliveryId,
+    ) -> std::result::Result<Option<Delivery>, ReadError> {
+        self.readers.read(move |db| delivery_of(db, webhook, id)).await
+    }
+
+    async fn fetches(&self) -> std::result::Result<Vec<FetchRow>, ReadError> {
+        self.readers.read(fetches).await
+    }
+}
 
 fn webhook(row: &Row<'_>) -> Result<WebhookRow> {
     let previous: Option<String> = row.get("previous")?;
@@ -21,6 +62,7 @@ fn webhook(row: &Row<'_>) -> Result<WebhookRow> {
         name: row.get("name")?,
         url: row.get("url")?,
         kinds: map::from_json("kinds", &row.get::<_, String>("kinds")?)?,
+        tag: row.get("tag")?,
         secret: Secret::new(row.get::<_, String>("secret")?),
         previous: previous.map(Secret::new).zip(until),
         enabled: row.get("enabled")?,

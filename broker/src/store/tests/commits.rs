@@ -2,8 +2,9 @@ use inkwire_protocol::ids::{EventOffset, FactSeq, PrinterId, Sha256Digest};
 use inkwire_protocol::job::State;
 
 use crate::store::fixtures::{House, account_id, event, hello, job_of, label};
+use crate::store::traits::*;
 use crate::store::{
-    AcceptFact, Change, CommitError, DocumentContent, Idempotency, NewJob, Outcome, Store as _, UpdateJob,
+    AcceptFact, Change, CommitError, DocumentContent, Idempotency, NewJob, Outcome, UpdateJob,
 };
 
 async fn printer(house: &House) -> PrinterId {

@@ -2,7 +2,8 @@ use inkwire_protocol::app::Counts;
 use inkwire_protocol::job::State;
 
 use crate::store::fixtures::{House, account_id, event, hello, label};
-use crate::store::{Change, Store as _, UpdateJob};
+use crate::store::traits::*;
+use crate::store::{Change, UpdateJob};
 
 const HOUR: u64 = 3_600_000;
 

@@ -5,7 +5,8 @@ use uuid::Uuid;
 
 use crate::limits::PAGE_LOOKS_AT;
 use crate::store::fixtures::{House, account_id, hello, label};
-use crate::store::{Change, Store as _, UpdateJob};
+use crate::store::traits::*;
+use crate::store::{Change, UpdateJob};
 
 struct Desk {
     house: House,

@@ -1,7 +1,8 @@
 use std::sync::Arc;
 
 use crate::store::fixtures::{House, hello, label};
-use crate::store::{OpenError, SqliteStore, Store as _};
+use crate::store::traits::*;
+use crate::store::{OpenError, SqliteStore};
 
 /// The store's files as a kill -9 would leave them: copied while it is open.
 fn as_after_a_kill(house: &House) -> tempfile::TempDir {

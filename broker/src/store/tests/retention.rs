@@ -2,7 +2,8 @@ use inkwire_protocol::ids::EventOffset;
 use inkwire_protocol::job::State;
 
 use crate::store::fixtures::{House, hello, label};
-use crate::store::{Change, DocumentContent, NewDocument, Outcome, Store as _, UpdateJob};
+use crate::store::traits::*;
+use crate::store::{Change, DocumentContent, NewDocument, Outcome, UpdateJob};
 
 async fn sweep(house: &House, documents_before_ms: u64, jobs_before_ms: u64) -> usize {
     let change = Change::Sweep { documents_before_ms, jobs_before_ms, now_ms: 1, limit: 100 };

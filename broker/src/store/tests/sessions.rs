@@ -3,7 +3,8 @@ use std::net::SocketAddr;
 use inkwire_protocol::ids::Epoch;
 
 use crate::store::fixtures::{House, hello, instance, printer_info, spool};
-use crate::store::{AcceptFact, BeginSession, Begun, Change, Outcome, Store as _};
+use crate::store::traits::*;
+use crate::store::{AcceptFact, BeginSession, Begun, Change, Outcome};
 
 async fn kinds(house: &House) -> Vec<String> {
     let events =

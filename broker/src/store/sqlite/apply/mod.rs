@@ -6,6 +6,7 @@ mod events;
 mod jobs;
 mod people;
 mod printers;
+mod quotas;
 mod sessions;
 mod sweep;
 mod users;
@@ -93,6 +94,7 @@ pub(super) fn apply(db: &Connection, change: Change, pending: &mut Pending) -> R
         Change::UseKey { key, at_ms } => people::use_key(db, key, at_ms),
         Change::RevokeEnrolment { account, enrolment } => people::revoke_enrolment(db, account, enrolment),
         Change::SetLimits { account, limits } => people::set_limits(db, account, &limits),
+        Change::AtMost { account, bound } => quotas::check(db, account, bound),
         Change::Audit(audit) => people::audit(db, &audit),
         Change::CreateWebhook(row) => webhooks::create(db, &row),
         Change::UpdateWebhook(row) => webhooks::update(db, &row),

@@ -102,7 +102,7 @@ pub(super) fn end_login(db: &Connection, login: LoginId) -> Result<Outcome, Fail
 }
 
 fn find(db: &Connection, (account, user): Whom) -> Result<UserRow, Fail> {
-    read_people::user(db, account, user)?.ok_or_else(|| CommitError::NotFound("user").into())
+    read_people::user_of(db, account, user)?.ok_or_else(|| CommitError::NotFound("user").into())
 }
 
 /// Whether this person may administer the account.

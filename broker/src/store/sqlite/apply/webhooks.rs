@@ -13,8 +13,8 @@ use crate::store::{CommitError, FetchRow, MoveWebhook, NewEvent, Outcome, Webhoo
 
 pub(super) fn create(db: &Connection, row: &WebhookRow) -> Result<Outcome, Fail> {
     db.prepare_cached(
-        "INSERT INTO webhooks (id, account, name, url, kinds, secret, enabled, through, created_ms)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT INTO webhooks (id, account, name, url, kinds, secret, enabled, through, created_ms, tag)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?
     .execute(params![
         row.id.uuid(),
@@ -25,7 +25,8 @@ pub(super) fn create(db: &Connection, row: &WebhookRow) -> Result<Outcome, Fail>
         row.secret.reveal(),
         row.enabled,
         row.through.0,
-        row.created_ms
+        row.created_ms,
+        row.tag
     ])?;
     Ok(Outcome::Done)
 }
@@ -37,7 +38,7 @@ pub(super) fn update(db: &Connection, row: &WebhookRow) -> Result<Outcome, Fail>
         .prepare_cached(
             "UPDATE webhooks SET name = ?3, url = ?4, kinds = ?5, secret = ?6, previous = ?7, previous_until_ms = ?8,
                  enabled = ?9, disabled_ms = ?10, disabled_reason = ?11, through = ?12, failures = ?13,
-                 failing_since_ms = ?14, retry_ms = ?15
+                 failing_since_ms = ?14, retry_ms = ?15, tag = ?16
              WHERE id = ?1 AND account = ?2",
         )?
         .execute(params![
@@ -56,6 +57,7 @@ pub(super) fn update(db: &Connection, row: &WebhookRow) -> Result<Outcome, Fail>
             row.failures,
             row.failing_since_ms,
             row.retry_ms,
+            row.tag,
         ])?;
     if changed == 0 { Err(CommitError::NotFound("webhook").into()) } else { Ok(Outcome::Done) }
 }
