@@ -38,15 +38,21 @@ struct Taking {
 
 impl Session {
     /// `first_after`: the first report. `taken` is told of every document that came whole.
+    ///
+    /// # Errors
+    /// Where the broker takes nothing.
     pub(crate) fn new(
         socket: Socket<DialIo>,
         welcome: &Welcome,
         first_after: Duration,
         taken: mpsc::Sender<()>,
-    ) -> Self {
+    ) -> Result<Self> {
         let interval = Duration::from_millis(welcome.report_interval_ms);
         let due = Instant::now() + first_after;
-        Self { socket, interval, due, reports: 0, ledger_seq: 1, taking: None, taken }
+        let mut this = Self { socket, interval, due, reports: 0, ledger_seq: 1, taking: None, taken };
+        // There is no fact to repeat, and without this word nothing would be opened.
+        this.say(&ToBroker::Reconciled { store_epoch: welcome.store_epoch })?;
+        Ok(this)
     }
 
     /// Lives until the broker ends it, which is an error.

@@ -57,7 +57,7 @@ impl Goal {
         };
         let text = match self.peer {
             Some(peer) => format!("{side} {} × {peer}", self.bound),
-            None => format!("{side} {} {unit}", self.bound),
+            None => format!("{side} {} {unit}", self.bound).trim_end().to_owned(),
         };
         Judged { text, kind: self.kind, met }
     }

@@ -30,6 +30,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
 
 use peers::relay;
 use programs::Programs;
@@ -78,8 +79,10 @@ async fn main() -> Result<ExitCode> {
         return relay::serve(&cli.relay, listen).await.map(|()| ExitCode::SUCCESS);
     }
     // Whoever interrupts it gets what runs ended and what lies about removed, too.
+    let mut terminate = signal(SignalKind::terminate()).context("signals")?;
     tokio::select! {
         done = all(&cli) => done,
+        _ = terminate.recv() => bail!("terminated"),
         interrupt = tokio::signal::ctrl_c() => {
             interrupt.context("the interrupt")?;
             bail!("interrupted");

@@ -45,11 +45,11 @@ impl Cups {
         Ok(this)
     }
 
-    /// Without a model a queue is raw: bytes go through as they are. SNMP is left out, which spares it a time-out.
+    /// Without a model a queue is raw: bytes go through as they are.
     fn queue(&self, number: usize, printer: SocketAddr) -> Result<()> {
         let output = Command::new(LPADMIN)
             .args(["-h", &self.address.to_string(), "-p", &format!("printer{number}"), "-E"])
-            .args(["-v", &format!("socket://{printer}?snmp=false")])
+            .args(["-v", &format!("socket://{printer}")])
             .stdin(Stdio::null())
             .output()
             .context("lpadmin does not start; on Debian: apt-get install cups cups-client")?;

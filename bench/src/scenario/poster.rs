@@ -33,7 +33,7 @@ const WARM_UP_BYTES: u64 = 8 << 20;
 const WITHIN: Duration = Duration::from_secs(900);
 
 pub(crate) async fn run(programs: &Programs, sheet: &mut Sheet) -> Result<()> {
-    let bytes: u64 = if programs.quick { 32 << 20 } else { 1 << 30 };
+    let bytes: u64 = if programs.quick { 16 << 20 } else { 1 << 30 };
     let dir = programs.dir.path().join("poster");
     std::fs::create_dir_all(&dir).context("the folder")?;
     let tls = Certificates::make(&dir)?;

@@ -86,7 +86,7 @@ impl Host for Agents {
         });
         let (member, socket, welcome) = dialled.await.context("dialling")?;
         place.lock().unwrap_or_else(PoisonError::into_inner).replace(member);
-        Ok(Box::pin(Session::new(socket, &welcome, first_after, taken).live()))
+        Ok(Box::pin(Session::new(socket, &welcome, first_after, taken)?.live()))
     }
 
     /// To the first printer of each.
