@@ -19,6 +19,8 @@ import { IppPrinter } from "./ipp.ts";
 
 const PDF = "application/pdf";
 const RAW = "application/octet-stream";
+/** For what kills and starts agents more than once. */
+const LONG_MS = 180_000;
 
 let house: House;
 let eyes: Eyes;
@@ -136,7 +138,7 @@ it("asks for a decision where nobody can say what came out, with what is known, 
   expect(device.whole).not.toContain(sha256(third));
   await go(page, "#/overview");
   await page.getByText(en.overview.nothing, { exact: true }).waitFor();
-});
+}, LONG_MS);
 
 it("tells when the agent was connected, from where, and why that ended", async () => {
   await end(agent, "SIGTERM");
@@ -372,4 +374,4 @@ it("explains that two PCs use one identity, sends to neither, and goes on once o
   await house.job(job.number, "completed");
   expect(printed(folder).filter((digest) => digest === job.sha256).length).toBe(1);
   expect((await theAgent()).status).toBe("online");
-});
+}, LONG_MS);
