@@ -86,6 +86,10 @@ it("prints a real PDF, and shows its pages before", async () => {
   await page.getByText(en.witness.stored).first().waitFor();
   const job = await newest();
   expect(job).toMatchObject({ state: "completed", sha256: sha256(document), title: "invoice.pdf" });
+  // Times are those of the viewer's zone, which is not this process's.
+  const { history } = await house.api.call("jobs.get", { job: job.id });
+  const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit", fractionalSecondDigits: 1, timeZone: "Europe/Zurich" });
+  expect(await page.locator(".timeline time").allInnerTexts()).toEqual(history.map((event) => clock.format(event.at_ms)));
 });
 
 it("refuses a format that the printer does not take, with the remedy", async () => {
@@ -194,6 +198,90 @@ it("holds, releases and cancels a job", async () => {
   await (await accepted(page, "held.txt")).getByRole("link", { name: en.uploads.show }).click();
   await page.getByText(en.stateWords.held).waitFor();
   await page.getByRole("button", { name: en.job.release, exact: true }).click();
+  await page.getByText(en.witness.stored).first().waitFor();
+});
+
+it("filters jobs by state, printer, agent, words and number, as the address says and the API does", async () => {
+  const jobs = await house.jobs();
+  const numbers = (chosen: Job[]) => chosen.map((job) => job.number);
+  const shows = (expected: number[]) =>
+    until(`the list has ${expected.join(", ")}`, async () => {
+      const shown = await page.locator("[data-job]").evaluateAll((rows) => rows.map((row) => Number(row.getAttribute("data-job"))));
+      return JSON.stringify(shown) === JSON.stringify(expected);
+    });
+  const filters = page.getByRole("search");
+  await go(page, "#/jobs");
+  await filters.getByLabel(en.jobs.state).selectOption("canceled");
+  await shows(numbers(jobs.filter((job) => job.state === "canceled")));
+  expect(page.url()).toContain("state=canceled");
+  await filters.getByLabel(en.jobs.state).selectOption("done");
+  await shows(numbers(jobs.filter((job) => ["completed", "canceled", "aborted", "expired"].includes(job.state))));
+  await filters.getByLabel(en.jobs.state).selectOption("");
+  await filters.getByLabel(en.jobs.printer).selectOption("Office");
+  await filters.getByLabel(en.jobs.agent, { exact: true }).selectOption({ index: 1 });
+  await shows(numbers(jobs));
+  const search = filters.getByRole("searchbox");
+  await search.fill("RELOADED");
+  await shows(numbers(jobs.filter((job) => job.title.includes("reloaded"))));
+  await search.fill(String(jobs[2]?.number));
+  await shows(numbers([jobs[2] as Job]));
+  await search.fill("nothing is called so");
+  await page.getByText(en.jobs.noMatch).waitFor();
+  await page.getByRole("button", { name: en.jobs.clear }).click();
+  await shows(numbers(jobs));
+});
+
+it("does not move what one looks at while jobs are printed", async () => {
+  const places = () =>
+    page.locator("h1, h2, nav a, .tile, .plot, .filters > *, .table .head").evaluateAll((all) =>
+      all.map((one) => {
+        const { x, y, width, height } = one.getBoundingClientRect();
+        return [one.tagName, x, y, width, height].join(" ");
+      }),
+    );
+  for (const [view, ready] of [["overview", ".plot canvas"], ["jobs", "[data-job]"], ["printers", ".list .chip"], ["agents", ".list .chip"]] as const) {
+    await go(page, `#/${view}`);
+    await page.locator(ready).first().waitFor();
+    await page.evaluate(() => document.fonts.ready);
+    const before = await until("it stands still", async () => {
+      const one = await places();
+      await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+      return JSON.stringify(one) === JSON.stringify(await places()) ? one : undefined;
+    });
+    const made = await Promise.all(
+      [1, 2, 3].map((n) => house.api.call("jobs.create", { printer: "Office", format: "text/plain", title: `${view} ${n}`, content: { inline: Buffer.from(`${view} ${n}`).toString("base64") } })),
+    );
+    for (const { job } of made) await house.job(job.number, "completed");
+    if (view === "overview" || view === "jobs") await page.getByText(`${view} 3`).first().waitFor();
+    expect(await places()).toEqual(before);
+  }
+});
+
+it("prints by the keyboard alone", async () => {
+  const tabTo = async (selector: string) => {
+    for (let i = 0; i < 80; i += 1) {
+      await page.keyboard.press("Tab");
+      if (await page.evaluate((one) => document.activeElement?.matches(one) === true, selector)) return;
+    }
+    throw new Error(`the keyboard does not reach ${selector}`);
+  };
+  await go(page, "#/agents");
+  await page.reload();
+  await page.getByRole("heading", { name: en.agents.title, level: 1 }).waitFor();
+  await tabTo('a[href="#/print"]');
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: en.print.title, level: 1 }).waitFor();
+  await tabTo('input[type="radio"]');
+  await page.keyboard.press("Space");
+  await tabTo('input[type="file"]');
+  const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.keyboard.press("Enter")]);
+  await chooser.setFiles([{ name: "keys.txt", mimeType: "text/plain", buffer: Buffer.from("by the keyboard") }]);
+  await page.getByText("keys.txt").first().waitFor();
+  await tabTo("form button.main");
+  await page.keyboard.press("Enter");
+  await accepted(page, "keys.txt");
+  await tabTo('[data-state="accepted"] a');
+  await page.keyboard.press("Enter");
   await page.getByText(en.witness.stored).first().waitFor();
 });
 

@@ -118,7 +118,10 @@ it("runs no script of a PDF that it shows", async () => {
   expect(eyes.faults).toEqual([]);
 });
 
-it("loads less than 200 kB before the PDF preview", async () => {
+it("loads less than 200 kB before the PDF preview, by a strict policy", async () => {
+  const policy = (await fetch(house.local)).headers.get("content-security-policy") ?? "";
+  expect(policy).toContain("default-src 'none'");
+  expect(policy).not.toMatch(/unsafe-|https?:|\*/);
   const fresh = await eyes.context();
   const first = await fresh.newPage();
   const session = await fresh.newCDPSession(first);

@@ -57,6 +57,8 @@ export class House {
   ready!: Ready;
   #broker: ChildProcess | undefined;
   readonly #agents: ChildProcess[] = [];
+  /** What stands in the configuration besides folder and addresses, from the next start on. */
+  config = "";
   #brokerPort = 0;
   #consolePort = 0;
   #client: Client | undefined;
@@ -68,8 +70,10 @@ export class House {
     this.wire = wire;
   }
 
-  static async open(): Promise<House> {
+  /** `config`: what else stands in the broker's configuration. */
+  static async open(config = ""): Promise<House> {
     const house = new House(await Hop.open(0), await Hop.open(0));
+    house.config = config;
     house.#brokerPort = await freePort();
     house.#consolePort = await freePort();
     await house.startBroker();
@@ -93,7 +97,9 @@ export class House {
   async startBroker(): Promise<void> {
     const file = join(this.dir, "ready.json");
     rmSync(file, { force: true });
-    const args = ["broker", "--data", join(this.dir, "data"), "--listen", `127.0.0.1:${this.#brokerPort}`];
+    const config = join(this.dir, "broker.toml");
+    writeFileSync(config, this.config);
+    const args = ["broker", "--config", config, "--data", join(this.dir, "data"), "--listen", `127.0.0.1:${this.#brokerPort}`];
     args.push("--console-listen", `127.0.0.1:${this.#consolePort}`, "--public-url", this.url, "--ready-file", file);
     this.#broker = this.#start("broker", args);
     this.ready = await until("the broker is ready", () => (existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Ready) : undefined));
@@ -102,31 +108,55 @@ export class House {
 
   /** `kill -9`, or an orderly end. */
   async stopBroker(signal: "SIGKILL" | "SIGTERM"): Promise<void> {
-    const broker = this.#broker as ChildProcess;
-    const ended = new Promise((resolve) => broker.once("exit", resolve));
-    broker.kill(signal);
-    await ended;
+    await end(this.#broker as ChildProcess, signal);
   }
 
   /** Pairs an agent and starts it; it reaches the broker over {@link wire}. */
   async startAgent(name: string, printers: PrinterSetup[]): Promise<ChildProcess> {
-    const dir = join(this.dir, name);
-    const state = join(dir, "state");
-    mkdirSync(dir, { recursive: true });
     const { token } = (await this.admin("enrolment", "create")) as { token: string };
+    await this.inkwire("agent", "pair", this.pairUrl, "--enrolment", token, "--state", this.state(name));
+    return this.runAgent(name, printers);
+  }
+
+  /** An agent's state folder. */
+  state(name: string): string {
+    const state = join(this.dir, name, "state");
+    mkdirSync(join(this.dir, name), { recursive: true });
+    return state;
+  }
+
+  /** The broker's address with its pin, over {@link wire}. */
+  get pairUrl(): string {
     const url = new URL(this.ready.pair_url);
     url.host = `127.0.0.1:${this.wire.port}`;
-    await exec(BINARY, ["agent", "pair", url.href, "--enrolment", token, "--state", state], { env: environment() });
+    return url.href;
+  }
+
+  /** Starts an agent that is paired. */
+  runAgent(name: string, printers: PrinterSetup[]): ChildProcess {
+    const state = this.state(name);
     const tables = printers.map(({ name, uri, formats }) => {
       const lines = [`[[printer]]`, `name = ${JSON.stringify(name)}`, `uri = ${JSON.stringify(uri)}`];
       if (formats) lines.push(`formats = ${JSON.stringify(formats)}`);
       return lines.join("\n");
     });
-    const config = join(dir, "agent.toml");
+    const config = join(this.dir, name, "agent.toml");
     writeFileSync(config, `state_dir = ${JSON.stringify(state)}\ndiscover_cups = false\n${tables.join("\n")}\n`);
     const agent = this.#start(name, ["agent", "--config", config]);
     this.#agents.push(agent);
     return agent;
+  }
+
+  /** Runs the command line to its end; what it prints. */
+  async inkwire(...args: string[]): Promise<string> {
+    return (await exec(BINARY, args, { env: environment() })).stdout;
+  }
+
+  /** Starts the command line, its output in a log. */
+  runInkwire(name: string, ...args: string[]): ChildProcess {
+    const child = this.#start(name, args);
+    this.#agents.push(child);
+    return child;
   }
 
   /** A folder for a `directory` printer. */
@@ -137,8 +167,7 @@ export class House {
   }
 
   async admin(...args: string[]): Promise<unknown> {
-    const { stdout } = await exec(BINARY, ["admin", "--data", join(this.dir, "data"), ...args, "--json"], { env: environment() });
-    return JSON.parse(stdout);
+    return JSON.parse(await this.inkwire("admin", "--data", join(this.dir, "data"), ...args, "--json"));
   }
 
   async key(scope: string): Promise<string> {
@@ -176,15 +205,20 @@ export class House {
   async close(): Promise<void> {
     this.#client?.close();
     for (const child of [...this.#agents, this.#broker]) {
-      if (!child || child.exitCode !== null || child.signalCode !== null) continue;
-      const ended = new Promise((resolve) => child.once("exit", resolve));
-      child.kill("SIGKILL");
-      await ended;
+      if (child) await end(child, "SIGKILL");
     }
     await this.door.close();
     await this.wire.close();
     if (!process.env["INKWIRE_E2E_KEEP"]) rmSync(this.dir, { recursive: true, force: true });
   }
+}
+
+/** Ends a process, unless it has ended. */
+export async function end(child: ChildProcess, signal: "SIGKILL" | "SIGTERM"): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  child.kill(signal);
+  await ended;
 }
 
 function environment(): NodeJS.ProcessEnv {

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { installCommand, quoted, standing } from "../src/lib/enrolment.ts";
 import { asked, choices, chosen, offered, refused } from "../src/lib/options.ts";
 import { addressOf, stays } from "../src/lib/stays.ts";
-import { nameOf } from "../src/lib/words.ts";
+import { facts, nameOf } from "../src/lib/words.ts";
 
 function stay(epoch: number, began_ms: number, over: Partial<AgentSession> = {}): AgentSession {
   return { epoch, began_ms, ended_ms: began_ms + 100, end: "normal", live: false, observed_endpoint: "192.0.2.1:4000", local_endpoint: null, version: "1.0.0", ...over };
@@ -82,6 +82,15 @@ describe("options", () => {
     expect(asked(can, { sides: "two-sided-long-edge", media: "na_letter_8.5x11in", "print-color-mode": "color" })).toEqual({ sides: "two-sided-long-edge" });
     expect(refused(can, "media", "na_letter_8.5x11in")).toBe(true);
     expect(refused(can, "media-source", "tray-1")).toBe(false);
+  });
+});
+
+describe("what an audit entry tells", () => {
+  it("is names and words, times as times, nothing of what is not set", () => {
+    const told = facts({ name: "till", expires_ms: 0, kinds: ["job."], url: null }, "en");
+    expect(told).toEqual([["name", "till"], ["expires", expect.stringMatching(/1970|1969/)], ["kinds", '["job."]']]);
+    expect(facts(null, "en")).toEqual([]);
+    expect(facts("words", "en")).toEqual([]);
   });
 });
 

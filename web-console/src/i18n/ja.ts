@@ -174,6 +174,9 @@ export const ja: Catalogue = {
     sendNone: "印刷",
     mayNot: "閲覧のみの権限のため、印刷できません。アカウントの所有者に「印刷者」の権限を依頼してください。",
     option: {
+      "copies-max": "最大部数",
+      "media-ready": "セットされた用紙",
+      "page-ranges": "ページの指定",
       copies: "部数",
       sides: "印刷面",
       media: "用紙",
@@ -202,6 +205,8 @@ export const ja: Catalogue = {
       fill: "用紙いっぱい",
       fit: "用紙に合わせる",
       none: "なし",
+      main: "メイントレイ",
+      manual: "手差し",
     },
   },
   uploads: {
@@ -524,7 +529,7 @@ export const ja: Catalogue = {
     from: "接続元",
     detail: "詳細",
     limit: "上限",
-    value: "値",
+    value: "このアカウント",
     ceiling: "ブローカーの上限",
     saveLimits: "上限を保存",
     inUse: "使用中",

@@ -133,3 +133,13 @@ export function nameOf(disposition: string): string | undefined {
   }
   return /filename="([^"]*)"/i.exec(disposition)?.[1];
 }
+
+/** Somebody's data as names and words: times are told as times, what is not set is left out. */
+export function facts(data: unknown, locale: string): [name: string, words: string][] {
+  if (typeof data !== "object" || data === null) return [];
+  const set = Object.entries(data).filter(([, value]) => value !== null && value !== undefined && value !== "");
+  return set.map(([name, value]) => {
+    if (name.endsWith("_ms") && typeof value === "number") return [name.slice(0, -3), dateTime(value, locale)];
+    return [name, typeof value === "string" ? value : JSON.stringify(value)];
+  });
+}
