@@ -51,6 +51,7 @@ impl Sheet {
     }
 
     /// Says under which settings all of this was measured.
+    #[expect(clippy::needless_pass_by_value, reason = "numbers and texts alike, as they stand")]
     pub(crate) fn setting(&mut self, name: &str, value: impl ToString) {
         self.settings.insert(name.to_owned(), value.to_string());
     }

@@ -109,7 +109,7 @@ async fn hard_quotas(lab: &Lab, key: &str, printer: &Value) {
     // There is the first owner.
     let user = async |n: usize| {
         let body = json!({"name": format!("user {n}"), "role": "viewer"});
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             lab.rest(Method::POST, "/v1/users", Some(key), body).await.status.as_u16()
         } else {
             let made = lab.try_admin("user.create", body).await;
@@ -122,7 +122,7 @@ async fn hard_quotas(lab: &Lab, key: &str, printer: &Value) {
     // And this key. One that has expired or was revoked does not count.
     let make = async |n: usize| {
         let body = json!({"name": format!("key {n}"), "scope": "read"});
-        if n % 2 == 0 {
+        if n.is_multiple_of(2) {
             lab.rest(Method::POST, "/v1/keys", Some(key), body).await.json()["key"]["id"].clone()
         } else {
             lab.try_admin("key.create", body).await.map_or(Value::Null, |made| made["id"].clone())

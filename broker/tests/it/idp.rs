@@ -169,7 +169,7 @@ async fn write(stream: &mut (impl AsyncWrite + Unpin), says: Says) -> std::io::R
         Says::Endless | Says::Trickle => {
             stream.write_all(head("200 OK", "").as_bytes()).await?;
             let trickle = matches!(says, Says::Trickle);
-            let some = [b' '; 16 * 1024];
+            let some = vec![b' '; 16 * 1024];
             loop {
                 stream.write_all(if trickle { &some[..1] } else { &some }).await?;
                 stream.flush().await?;
