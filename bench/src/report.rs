@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use serde_json::Value;
+
 use crate::goal::{Judged, Kind};
 use crate::sheet::{Figure, OURS, Sheet};
 
@@ -18,7 +20,7 @@ pub(crate) fn table(sheet: &Sheet) -> String {
     }
     if let Some(figure) = figures.first() {
         let settings: Vec<_> =
-            figure.settings.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+            figure.settings.iter().map(|(name, value)| format!("{name}: {}", plain(value))).collect();
         push(&mut out, &format!("  settings: {}\n", settings.join("; ")));
     }
     out
@@ -53,6 +55,11 @@ fn verdict(goal: &Judged) -> String {
         None => "not measured",
     };
     format!("{kind} {}: {met}", goal.text)
+}
+
+/// A text without its quotes.
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 /// Three digits that count.

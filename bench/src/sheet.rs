@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::Value;
 
 use crate::goal::{Goal, Judged};
 use crate::stats::{Spread, spread};
@@ -15,7 +16,7 @@ pub(crate) const OURS: &str = "inkwire";
 pub(crate) struct Sheet {
     scenario: &'static str,
     rows: Vec<Row>,
-    settings: BTreeMap<String, String>,
+    settings: BTreeMap<String, Value>,
     notes: Vec<String>,
 }
 
@@ -42,7 +43,7 @@ pub(crate) struct Figure {
     /// The smallest and the largest round of everybody.
     pub(crate) spread: BTreeMap<&'static str, [f64; 2]>,
     pub(crate) rounds: usize,
-    pub(crate) settings: BTreeMap<String, String>,
+    pub(crate) settings: BTreeMap<String, Value>,
 }
 
 impl Sheet {
@@ -51,9 +52,8 @@ impl Sheet {
     }
 
     /// Says under which settings all of this was measured.
-    #[expect(clippy::needless_pass_by_value, reason = "numbers and texts alike, as they stand")]
-    pub(crate) fn setting(&mut self, name: &str, value: impl ToString) {
-        self.settings.insert(name.to_owned(), value.to_string());
+    pub(crate) fn setting(&mut self, name: &str, value: impl Into<Value>) {
+        self.settings.insert(name.to_owned(), value.into());
     }
 
     /// A sentence below the table: what could not be measured, what a peer cannot do.
@@ -142,7 +142,7 @@ mod tests {
         assert_eq!(json["ratio"]["nats"], 2.2);
         assert_eq!(json["spread"]["inkwire"], serde_json::json!([10.0, 12.0]));
         assert_eq!(json["goals"][0], serde_json::json!({"text": "≥ 2 × nats", "kind": "must", "met": true}));
-        assert_eq!(json["settings"]["bytes"], "2048");
+        assert_eq!(json["settings"]["bytes"], 2048);
         assert_eq!(json["rounds"], 3);
     }
 }
