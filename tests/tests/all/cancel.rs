@@ -40,7 +40,7 @@ async fn a_document_that_is_canceled_on_its_way_leaves_nothing_and_prints_nothin
     let job = line.client.submit(new_job("raw", RAW), documents::noise(31, 6_000_000)).await.unwrap();
     eventually("a part of it is at the agent", Duration::from_secs(30), async || {
         let job = line.client.job(job.id).await.ok()?.job;
-        assert_eq!(job.state, State::Sending, "{job:?}");
+        assert!([State::Pending, State::Sending].contains(&job.state), "{job:?}");
         (job.received_bytes > 0).then_some(())
     })
     .await;
