@@ -265,6 +265,8 @@ it("prints by the keyboard alone", async () => {
     }
     throw new Error(`the keyboard does not reach ${selector}`);
   };
+  // From the beginning, so that the browser is told in time to leave the choice of files to the test.
+  const choosing = page.waitForEvent("filechooser");
   await go(page, "#/agents");
   await page.reload();
   await page.getByRole("heading", { name: en.agents.title, level: 1 }).waitFor();
@@ -274,7 +276,8 @@ it("prints by the keyboard alone", async () => {
   await tabTo('input[type="radio"]');
   await page.keyboard.press("Space");
   await tabTo('input[type="file"]');
-  const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.keyboard.press("Enter")]);
+  await page.keyboard.press("Enter");
+  const chooser = await choosing;
   await chooser.setFiles([{ name: "keys.txt", mimeType: "text/plain", buffer: Buffer.from("by the keyboard") }]);
   await page.getByText("keys.txt").first().waitFor();
   await tabTo("form button.main");
