@@ -14,7 +14,8 @@ use super::Desk;
 use super::incoming::Begin;
 use super::offer::{Answer, Offer, Partial, answer};
 use crate::spool::part::Piece;
-use crate::spool::{Change, JobKey, LedgerError, reader};
+use crate::spool::reader::AttemptRow;
+use crate::spool::{Change, JobKey, LedgerError, Phase, reader};
 
 /// A transfer on this connection.
 #[derive(Debug)]
@@ -82,7 +83,7 @@ impl Desk {
             if self.is_storing(key) {
                 let detail = "the same attempt is just being put away here".to_owned();
                 answer = Answer::Refuse { reason: RefuseReason::Busy, detail, repeat: None };
-            } else if let Err(busy) = self.shared.book.supersede(key) {
+            } else if let Err(busy) = self.supersede(key, &known) {
                 let detail = format!("attempt {} is with the device: wait for its outcome", busy.attempt);
                 answer = Answer::Refuse { reason: RefuseReason::EarlierAttempt, detail, repeat: None };
             }
@@ -103,6 +104,18 @@ impl Desk {
                 }
             }
         }
+    }
+
+    /// Takes earlier attempts out of the book. The ledger knows of an end, and the broker may hear of it, a moment before
+    /// the worker has left the book.
+    fn supersede(&self, key: JobKey, known: &[AttemptRow]) -> Result<(), JobKey> {
+        let book = &self.shared.book;
+        let Err(busy) = book.supersede(key) else { return Ok(()) };
+        if !known.iter().any(|row| row.attempt == busy.attempt && row.phase == Phase::Ended) {
+            return Err(busy);
+        }
+        book.remove(busy);
+        book.supersede(key).map(drop)
     }
 
     async fn take(&mut self, key: JobKey, layout: Layout, open: Open) -> Result<(), LedgerError> {

@@ -16,6 +16,8 @@ use tokio::task::block_in_place;
 use super::{DOCUMENT_BYTES, Host, Life};
 use crate::agent::Session;
 
+/// Enrolment tokens that are open at once: the broker allows an account 500.
+const CROWD: usize = 400;
 /// Pairings in flight at once.
 const PAIRING: usize = 64;
 /// Submissions in flight at once.
@@ -36,16 +38,20 @@ impl Agents {
     pub(crate) async fn pair(dir: &Path, count: usize) -> Result<Self> {
         let mut broker = block_in_place(|| Broker::start(dir));
         let route = Arc::new(Route::to(&broker.ready().pair_url));
-        let tokens = enrolments(&broker.data(), count).await;
-        let members: Vec<Member> = stream::iter((0_u32..).zip(tokens))
-            .map(|(number, token)| {
-                let route = Arc::clone(&route);
-                tokio::spawn(async move { Member::pair(&route, number, token).await })
-            })
-            .buffered(PAIRING)
-            .try_collect()
-            .await
-            .context("pairing")?;
+        let mut members = Vec::with_capacity(count);
+        while members.len() < count {
+            let tokens = enrolments(&broker.data(), CROWD.min(count - members.len())).await;
+            let crowd: Vec<Member> = stream::iter((u32::try_from(members.len())?..).zip(tokens))
+                .map(|(number, token)| {
+                    let route = Arc::clone(&route);
+                    tokio::spawn(async move { Member::pair(&route, number, token).await })
+                })
+                .buffered(PAIRING)
+                .try_collect()
+                .await
+                .context("pairing")?;
+            members.extend(crowd);
+        }
         block_in_place(|| {
             broker.kill9();
             broker.restart();
