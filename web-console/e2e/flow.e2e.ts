@@ -288,6 +288,20 @@ it("prints by the keyboard alone", async () => {
   await page.getByText(en.witness.stored).first().waitFor();
 });
 
+it("prints what is dropped on the page", async () => {
+  await go(page, "#/print");
+  await page.getByRole("radio", { name: "Office" }).check();
+  const dropped = await page.evaluateHandle(() => {
+    const data = new DataTransfer();
+    data.items.add(new File(["dropped"], "dropped.txt", { type: "text/plain" }));
+    return data;
+  });
+  await page.locator(".drop").dispatchEvent("drop", { dataTransfer: dropped });
+  await page.getByText("dropped.txt").first().waitFor();
+  await page.getByRole("button", { name: "Print", exact: true }).click();
+  await accepted(page, "dropped.txt");
+});
+
 it("lets a viewer look and not print", async () => {
   const viewer = await eyes.signedIn({ key: await house.key("read") });
   await go(viewer, "#/print");
