@@ -283,10 +283,17 @@ it("prints with the options that are set for the printer, unless a job says othe
   await page.getByText("Magenta").waitFor();
   const settings = page.getByRole("region", { name: en.printers.settings });
   await settings.getByRole("combobox", { name: en.print.option.sides as string }).selectOption({ label: en.print.value["two-sided-long-edge"] as string });
+  await settings.getByRole("combobox", { name: en.printers.onReturn }).selectOption("drop-older-than");
+  await settings.getByRole("spinbutton", { name: en.printers.dropAfter }).fill("90");
+  await settings.getByRole("combobox", { name: en.printers.onUncertain }).selectOption("drop");
   await settings.getByRole("button", { name: en.common.save }).click();
   await page.getByText(en.common.saved).first().waitFor();
   const set = (await house.api.call("printers.list", {})).printers.find((one) => one.name === "Atrium");
-  expect(set?.settings.options).toEqual({ sides: "two-sided-long-edge" });
+  expect(set?.settings).toMatchObject({
+    options: { sides: "two-sided-long-edge" },
+    on_return: { policy: "drop-older-than", seconds: 5400 },
+    on_uncertain: "drop",
+  });
 
   await go(page, "#/print");
   await page.getByRole("radio", { name: "Atrium" }).check();
