@@ -47,9 +47,10 @@ impl Bound {
         match self {
             Self::Users(most) => ProblemKind::QuotaExceeded.because(all(most, "users")),
             Self::Keys { most, .. } => ProblemKind::QuotaExceeded.because(all(most, "keys")),
-            Self::Enrolments { most, .. } => {
-                ProblemKind::QuotaExceeded.because(all(most, "enrolment tokens that wait to be used"))
-            }
+            // A bound of the broker's own, which nobody can raise.
+            Self::Enrolments { most, .. } => ProblemKind::QuotaExceeded.because(format!(
+                "the account has {most} enrolment tokens that wait to be used: use them first, or revoke those that are not needed"
+            )),
             Self::JobsToday { most, now_ms } => {
                 let detail = format!(
                     "the account has submitted its {most} jobs of today (UTC): wait, or raise jobs_per_day"
@@ -88,7 +89,8 @@ mod tests {
             assert!(!bound.is_exceeded_by(7) && bound.is_exceeded_by(8), "{bound:?}");
             let problem = bound.problem();
             assert_eq!((problem.status, problem.kind()), (403, Some(ProblemKind::QuotaExceeded)));
-            assert!(problem.detail.contains('7') && problem.detail.contains("raise"), "{}", problem.detail);
+            let remedy = if matches!(bound, Bound::Enrolments { .. }) { "revoke" } else { "raise" };
+            assert!(problem.detail.contains('7') && problem.detail.contains(remedy), "{}", problem.detail);
         }
         assert_eq!(Bound::JobsToday { most: 7, now_ms }.problem().retry_after_s, Some(24 * 3600 - 1));
         assert_eq!((jobs_on(now_ms, 2, 5), jobs_on(now_ms, 1, 5)), (5, 0));

@@ -64,7 +64,8 @@ pub(in crate::api) async fn create(
     let changes = async {
         let have = store.webhooks(account).await?.len();
         if have >= MAX_WEBHOOKS.min(most) {
-            let detail = format!("the account has its {have} webhooks: delete one first, or raise the limit");
+            let raise = if most < MAX_WEBHOOKS { ", or raise the limit" } else { "" };
+            let detail = format!("the account has its {have} webhooks: delete one first{raise}");
             return Err(ProblemKind::QuotaExceeded.because(detail).into());
         }
         let detail = json!({"url": row.url, "kinds": row.kinds, "tag": row.tag});
