@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use inkwire_protocol::ids::PrinterNumber;
 use inkwire_protocol::job::Request;
 use inkwire_protocol::message::Open;
@@ -29,6 +30,8 @@ pub(crate) struct Job {
     pub(crate) held: bool,
     /// Whether the document lies in the ledger.
     pub(crate) inline: bool,
+    /// The document itself, where it lies in the ledger and has just come.
+    pub(crate) document: Option<Bytes>,
     pub(crate) copies_done: u32,
     /// The note of an intent without an outcome.
     pub(crate) intent: Option<Value>,
@@ -55,6 +58,7 @@ impl Job {
             whole: true,
             held: false,
             inline: true,
+            document: None,
             copies_done: 0,
             intent: None,
             delivered: 0,

@@ -15,6 +15,10 @@ pub const DESCRIBE_WITHIN: Duration = Duration::from_secs(20);
 
 /// Undecided jobs at the agent, all printers together: each costs a row and a few hundred bytes of memory.
 pub const MAX_JOBS: usize = 8192;
+/// Small documents that stay in memory until they are printed, so that they need not be read again; 64 KiB each at most.
+pub const DOCUMENTS_AT_HAND: usize = 16;
+/// Jobs that came in this run of the agent and are remembered as such: of any other new one the ledger need not be asked.
+pub const KNOWN_JOBS: usize = 4096;
 /// Change sets that wait for the ledger's writer; a full queue makes the callers wait.
 pub const LEDGER_QUEUE: usize = 1024;
 /// Change sets that go into one commit: bounds the time that the first of them waits.

@@ -30,6 +30,10 @@ pub(crate) const SOURCE_SLOW_AFTER: Duration = Duration::from_millis(250);
 /// How long a newcomer waits for the session that it replaces to stop. It only has to notice.
 pub(crate) const SUPERSEDE_WITHIN: Duration = Duration::from_secs(1);
 
+/// That a job was spooled, or prints, is committed together with what comes of it in this time: nobody feels it, and a label costs two
+/// commits less.
+pub(crate) const GATHER_FACTS: Duration = Duration::from_millis(50);
+
 /// Bytes queued for one app before it is closed as slow: a page of jobs is below 1 MiB.
 pub(crate) const APP_QUEUE_BYTES: usize = 4 * 1024 * 1024;
 /// Below this much queued for an app, events and progress go on: a reader that keeps up has no more waiting.

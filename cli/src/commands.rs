@@ -28,7 +28,13 @@ pub(crate) fn run(args: Args) -> Result<Exit, Failure> {
     if args.end_with_parent {
         end_with_parent()?;
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let mut runtime = if matches!(args.command, Command::Agent(_)) {
+        // An agent is one connection and a few devices: on one thread nothing has to wake another one up.
+        tokio::runtime::Builder::new_current_thread()
+    } else {
+        tokio::runtime::Builder::new_multi_thread()
+    };
+    let runtime = runtime.enable_all().build()?;
     let exit = runtime.block_on(async {
         let exit = dispatch(args.command).await;
         crate::connection::farewell().await;

@@ -21,6 +21,7 @@ mod transfers;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use inkwire_protocol::ids::TransferId;
 use inkwire_protocol::job::Request;
 use inkwire_protocol::message::{Fact, Welcome};
@@ -34,7 +35,7 @@ use crate::limits::{EARLY_REQUESTS, LINK_EVENTS};
 use crate::link::{LinkEvent, SessionNumber};
 use crate::shared::Shared;
 use crate::spool::part::PartFile;
-use crate::spool::{Change, JobKey, LedgerError, Phase, reader};
+use crate::spool::{Change, JobKey, LedgerError, Phase};
 
 /// What comes back from work beside the desk.
 #[derive(Debug)]
@@ -42,7 +43,7 @@ enum Inner {
     /// Something about a large document.
     Arrived(JobKey, Arrived),
     /// A small document's commit is done.
-    Stored { key: JobKey, transfer: TransferId, result: Result<(), LedgerError> },
+    Stored { key: JobKey, transfer: TransferId, document: Bytes, result: Result<(), LedgerError> },
     /// A large document is whole, and the ledger says so.
     Ready(JobKey),
 }
@@ -139,7 +140,9 @@ impl Desk {
     async fn on_inner(&mut self, inner: Inner) -> Result<(), LedgerError> {
         match inner {
             Inner::Arrived(key, arrived) => self.on_arrived(key, arrived).await,
-            Inner::Stored { key, transfer, result } => self.on_stored(key, transfer, result).await,
+            Inner::Stored { key, transfer, document, result } => {
+                self.on_stored(key, transfer, document, result).await
+            }
             Inner::Ready(key) => self.on_ready(key).await,
         }
     }
@@ -188,7 +191,7 @@ impl Desk {
             Some(here) => here,
             None if self.is_storing(key) => Here::Unknown,
             None => {
-                let known = self.shared.ledger.read(move |db| reader::attempts(db, key.job)).await?;
+                let known = self.shared.ledger.attempts(key.job).await?;
                 let known = known.iter().any(|row| row.attempt >= key.attempt);
                 if known { Here::Ended } else { Here::Unknown }
             }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use inkwire_protocol::ids::{Sha256Digest, TransferId};
+use inkwire_protocol::ids::{Attempt, Sha256Digest, TransferId};
 use inkwire_protocol::message::{Fact, Open, RefuseReason};
 
 use super::transfers::Kind;
 use super::{Desk, Inner};
 use crate::book::Job;
+use crate::limits::DOCUMENTS_AT_HAND;
 use crate::spool::{Change, JobKey, LedgerError, reader};
 
 impl Desk {
@@ -19,11 +20,13 @@ impl Desk {
         tokio::spawn(async move {
             let found = Sha256Digest::of(&document);
             let changes = if found == open.sha256 {
-                vec![
-                    Change::Supersede { key, at_ms },
-                    Change::Store { key, open: Box::new((*open).clone()), document },
+                // Before a first attempt there was none.
+                let supersede = (key.attempt > Attempt(1)).then_some(Change::Supersede { key, at_ms });
+                let store = [
+                    Change::Store { key, open: Box::new((*open).clone()), document: document.clone() },
                     Change::Fact { key, fact: Fact::Spooled, at_ms },
-                ]
+                ];
+                supersede.into_iter().chain(store).collect()
             } else {
                 corrupt(key, at_ms, wrong_digest(found, open.sha256))
             };
@@ -31,7 +34,7 @@ impl Desk {
             let whole = found == open.sha256;
             let inner = match result {
                 Ok(()) if !whole => None,
-                result => Some(Inner::Stored { key, transfer, result }),
+                result => Some(Inner::Stored { key, transfer, document, result }),
             };
             if let Some(inner) = inner
                 && tell.send(inner).await.is_err()
@@ -45,6 +48,7 @@ impl Desk {
         &mut self,
         key: JobKey,
         transfer: TransferId,
+        document: Bytes,
         result: Result<(), LedgerError>,
     ) -> Result<(), LedgerError> {
         let channel = self.channels.get(&transfer).filter(|channel| channel.key == key);
@@ -64,7 +68,9 @@ impl Desk {
                         None => return Ok(()),
                     },
                 };
-                self.shared.book.put(key, Job::whole(open));
+                let at_hand = self.shared.book.len() < DOCUMENTS_AT_HAND;
+                let document = at_hand.then_some(document);
+                self.shared.book.put(key, Job { document, ..Job::whole(open) });
                 self.catch_up(key).await
             }
             Err(LedgerError::Full) => {

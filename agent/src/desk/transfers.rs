@@ -15,7 +15,7 @@ use super::incoming::Begin;
 use super::offer::{Answer, Offer, Partial, answer};
 use crate::spool::part::Piece;
 use crate::spool::reader::AttemptRow;
-use crate::spool::{Change, JobKey, LedgerError, Phase, reader};
+use crate::spool::{Change, JobKey, LedgerError, Phase};
 
 /// A transfer on this connection.
 #[derive(Debug)]
@@ -66,7 +66,7 @@ impl Desk {
                 .await;
         }
         self.highest = transfer;
-        let known = self.shared.ledger.read(move |db| reader::attempts(db, key.job)).await?;
+        let known = self.shared.ledger.attempts(key.job).await?;
         let partial = self.partly.get(&key);
         let printer = self.shared.printer(open.printer);
         let offer = Offer {

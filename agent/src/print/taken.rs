@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use inkwire_protocol::message::Open;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -17,6 +18,8 @@ pub(super) struct Taken {
     pub(super) key: JobKey,
     pub(super) open: Arc<Open>,
     pub(super) inline: bool,
+    /// The document, where it is still in memory.
+    pub(super) document: Option<Bytes>,
     pub(super) whole: bool,
     pub(super) copies_done: u32,
     pub(super) intent: Option<serde_json::Value>,
@@ -36,7 +39,9 @@ impl Worker {
         taken: &Taken,
     ) -> Result<Result<Spooled, DocumentError>, LedgerError> {
         let (key, open) = (taken.key, &taken.open);
-        let source = if taken.inline {
+        let source = if let Some(document) = &taken.document {
+            Source::Inline(document.clone())
+        } else if taken.inline {
             match self.shared.ledger.read(move |db| reader::document(db, key)).await? {
                 Some(document) => Source::Inline(document),
                 None => return Ok(Err(DocumentError::Damaged("it is not in the ledger".into()))),
@@ -74,6 +79,7 @@ impl Worker {
                 key,
                 open: Arc::clone(&job.open),
                 inline: job.inline,
+                document: job.document.clone(),
                 whole: job.whole,
                 copies_done: job.copies_done,
                 intent: job.intent.clone(),

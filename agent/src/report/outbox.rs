@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::limits::OUTBOX_PAGE;
 use crate::link::{Say, SessionNumber};
 use crate::shared::Shared;
-use crate::spool::{LedgerError, reader};
+use crate::spool::LedgerError;
 
 /// Runs until told to stop.
 pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) -> Result<(), LedgerError> {
@@ -32,7 +32,7 @@ pub(crate) async fn run(shared: Arc<Shared>, stop: CancellationToken) -> Result<
 async fn tell(shared: &Shared, session: SessionNumber, epoch: StoreEpoch) -> Result<(), LedgerError> {
     let (mut after, mut reconciled) = (0, false);
     loop {
-        let page = shared.ledger.read(move |db| reader::unacked_facts(db, after, OUTBOX_PAGE)).await?;
+        let page = shared.ledger.unacked_facts(after).await?;
         let whole = page.len() == OUTBOX_PAGE;
         for (id, fact) in page {
             after = id;

@@ -1,10 +1,12 @@
 //! Changes as SQL. Runs inside the writer's transaction.
 
-use inkwire_protocol::ids::AckReceipt;
+use inkwire_protocol::ids::{AckReceipt, FactSeq};
+use inkwire_protocol::message::FactMessage;
 use rusqlite::{Connection, params};
 
 use super::LedgerError;
 use super::change::{Change, JobKey, Phase};
+use super::fresh::Told;
 
 /// What the writer carries from commit to commit.
 #[derive(Debug, Clone, Copy)]
@@ -37,9 +39,29 @@ impl Counters {
     }
 }
 
+impl Counters {
+    /// Writes down what a commit has changed of them; the rest was written as it changed.
+    pub(super) fn store(&self, db: &Connection, before: &Self) -> Result<(), LedgerError> {
+        let seq = signed(self.ledger_seq);
+        if (self.facts_acked, self.receipt) == (before.facts_acked, before.receipt) {
+            db.prepare_cached("UPDATE meta SET ledger_seq = ?1")?.execute([seq])?;
+        } else {
+            let receipt = self.receipt.map(|receipt| receipt.to_string());
+            db.prepare_cached("UPDATE meta SET ledger_seq = ?1, facts_acked = ?2, receipt = ?3")?
+                .execute(params![seq, signed(self.facts_acked), receipt])?;
+        }
+        Ok(())
+    }
+}
+
 /// Applies one change.
 #[allow(clippy::too_many_lines, reason = "one arm a change: splitting it would hide that the list is whole")]
-pub(super) fn apply(db: &Connection, change: &Change, counters: &mut Counters) -> Result<(), LedgerError> {
+pub(super) fn apply(
+    db: &Connection,
+    change: &Change,
+    counters: &mut Counters,
+    told: &mut Told,
+) -> Result<(), LedgerError> {
     let run = |sql: &str, params: &[&dyn rusqlite::ToSql]| -> Result<usize, LedgerError> {
         Ok(db.prepare_cached(sql)?.execute(params)?)
     };
@@ -81,6 +103,7 @@ pub(super) fn apply(db: &Connection, change: &Change, counters: &mut Counters) -
             drop_document(db, *key)?;
         }
         Change::Abandon { key, at_ms } => {
+            told.changed = true;
             drop_document(db, *key)?;
             let (job, attempt) = (key.job.as_bytes(), key.attempt.0);
             run("DELETE FROM facts WHERE job = ?1 AND attempt = ?2", params![job, attempt])?;
@@ -100,13 +123,19 @@ pub(super) fn apply(db: &Connection, change: &Change, counters: &mut Counters) -
             let text =
                 serde_json::to_string(fact).map_err(|error| LedgerError::Unusable(error.to_string()))?;
             let sql = "INSERT INTO facts (id, job, attempt, fact_seq, ledger_seq, at_ms, fact) VALUES (?1, ?2, ?3,
-                       (SELECT COALESCE(MAX(fact_seq), 0) + 1 FROM facts WHERE job = ?2 AND attempt = ?3), ?4, ?5, ?6)";
-            let seq = signed(counters.ledger_seq);
-            let (job, attempt) = (key.job.as_bytes(), key.attempt.0);
-            run(sql, params![counters.next_fact_id, job, attempt, seq, signed(*at_ms), text])?;
+                       (SELECT COALESCE(MAX(fact_seq), 0) + 1 FROM facts WHERE job = ?2 AND attempt = ?3), ?4, ?5, ?6)
+                       RETURNING fact_seq";
+            let (id, ledger_seq) = (counters.next_fact_id, counters.ledger_seq);
+            let values =
+                params![id, key.job.as_bytes(), key.attempt.0, signed(ledger_seq), signed(*at_ms), text];
+            let fact_seq = db.prepare_cached(sql)?.query_row(values, |row| row.get(0))?;
+            let (job, attempt, fact_seq) = (key.job, key.attempt, FactSeq(fact_seq));
+            let fact = fact.clone();
+            told.facts.push((id, FactMessage { job, attempt, fact_seq, ledger_seq, at_ms: *at_ms, fact }));
             counters.next_fact_id += 1;
         }
         Change::Repeat { key } => {
+            told.changed = true;
             // A larger id puts it behind everything that was sent already.
             let sql = "UPDATE facts SET acked = 0, id = ?3 WHERE id =
                        (SELECT id FROM facts WHERE job = ?1 AND attempt = ?2 ORDER BY fact_seq DESC LIMIT 1)";
@@ -116,24 +145,22 @@ pub(super) fn apply(db: &Connection, change: &Change, counters: &mut Counters) -
         Change::Acked { key, fact_seq, facts_acked, receipt } => {
             let sql = "UPDATE facts SET acked = 1 WHERE job = ?1 AND attempt = ?2 AND fact_seq = ?3";
             run(sql, params![key.job.as_bytes(), key.attempt.0, fact_seq.0])?;
+            told.acked.push((*key, *fact_seq));
             if *facts_acked >= counters.facts_acked {
+                // Written down with the number of the commit.
                 (counters.facts_acked, counters.receipt) = (*facts_acked, *receipt);
-                let text = receipt.map(|receipt| receipt.to_string());
-                run("UPDATE meta SET facts_acked = ?1, receipt = ?2", params![signed(*facts_acked), text])?;
             }
         }
         Change::Session { token } => {
             run("UPDATE meta SET session = ?1", params![token.reveal()])?;
         }
         Change::StoreEpoch { epoch } => {
+            told.changed = true;
             let last = "SELECT id FROM (SELECT id, ROW_NUMBER() OVER (PARTITION BY job, attempt
                         ORDER BY fact_seq DESC) AS place FROM facts) WHERE place = 1";
             run(&format!("UPDATE facts SET acked = 0 WHERE id IN ({last})"), params![])?;
             (counters.facts_acked, counters.receipt) = (0, None);
-            run(
-                "UPDATE meta SET store_epoch = ?1, facts_acked = 0, receipt = NULL",
-                params![epoch.to_string()],
-            )?;
+            run("UPDATE meta SET store_epoch = ?1", params![epoch.to_string()])?;
         }
         Change::ClockOffset { ms } => {
             run("UPDATE meta SET clock_offset_ms = ?1", params![ms])?;

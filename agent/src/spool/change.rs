@@ -98,3 +98,29 @@ pub(crate) enum Change {
     /// Outcomes that ended before are forgotten.
     Prune { before_ms: u64 },
 }
+
+impl Change {
+    /// The attempt that it makes a row for.
+    pub(super) const fn makes(&self) -> Option<JobKey> {
+        match self {
+            Self::Begin { key, .. } | Self::Store { key, .. } | Self::End { key, .. } => Some(*key),
+            Self::Supersede { .. }
+            | Self::Move { .. }
+            | Self::Intent { .. }
+            | Self::NoIntent { .. }
+            | Self::CopyDone { .. }
+            | Self::Delivered { .. }
+            | Self::Abandon { .. }
+            | Self::Forget { .. }
+            | Self::Fact { .. }
+            | Self::Repeat { .. }
+            | Self::Acked { .. }
+            | Self::Session { .. }
+            | Self::StoreEpoch { .. }
+            | Self::ClockOffset { .. }
+            | Self::Dial
+            | Self::Printer { .. }
+            | Self::Prune { .. } => None,
+        }
+    }
+}

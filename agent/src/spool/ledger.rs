@@ -9,15 +9,18 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::sync::{Arc, PoisonError};
 
-use inkwire_protocol::ids::{AckReceipt, SpoolId};
+use inkwire_protocol::ids::{AckReceipt, JobId, SpoolId};
+use inkwire_protocol::message::FactMessage;
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::{Notify, Semaphore, oneshot, watch};
 
 use super::apply::Counters;
 use super::change::Change;
+use super::known::Known;
+use super::reader::AttemptRow;
 use super::writer::{Answer, Marks, Set, Writer, unacked};
 use super::{reader, schema};
-use crate::limits::LEDGER_QUEUE;
+use crate::limits::{LEDGER_QUEUE, OUTBOX_PAGE};
 
 /// What is wrong with the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -79,6 +82,7 @@ pub(crate) struct Committed {
 pub(crate) struct Ledger {
     sets: mpsc::Sender<Set>,
     places: Arc<Semaphore>,
+    known: Arc<Known>,
     reader: Arc<reader::Reader>,
     marks: Arc<Marks>,
     facts: Arc<Notify>,
@@ -94,7 +98,8 @@ impl Ledger {
         let spool = spool.parse().map_err(|error| LedgerError::Unusable(format!("spool id: {error}")))?;
         let reader = Arc::new(reader::Reader::new(schema::open_reader(path)?));
         let counters = Counters::load(&db)?;
-        let marks = Arc::new(Marks::default());
+        let known = Arc::new(Known::after(reader::newest_job(&db)?));
+        let marks = Arc::new(Marks::new(counters.next_fact_id - 1));
         marks.publish(&counters, unacked(&db)?);
         let facts = Arc::new(Notify::new());
         let (sets, queue) = mpsc::channel();
@@ -106,7 +111,7 @@ impl Ledger {
             .spawn(move || writer.run())
             .map_err(|error| LedgerError::Unusable(format!("no thread for the ledger: {error}")))?;
         let places = Arc::new(Semaphore::new(LEDGER_QUEUE));
-        Ok(Self { sets, places, reader, marks, facts, failed, spool })
+        Ok(Self { sets, places, known, reader, marks, facts, failed, spool })
     }
 
     /// Makes the changes together; returns when they are on stable storage.
@@ -135,6 +140,7 @@ impl Ledger {
     }
 
     async fn queue(&self, changes: Vec<Change>, answer: Option<Answer>) -> Result<(), LedgerError> {
+        changes.iter().filter_map(Change::makes).for_each(|key| self.known.note(key.job));
         let place = Arc::clone(&self.places).acquire_owned().await.map_err(|_| LedgerError::Closed)?;
         self.sets.send(Set { changes, answer, _place: place }).map_err(|_| self.gone())
     }
@@ -155,6 +161,22 @@ impl Ledger {
         tokio::task::spawn_blocking(move || reader.with(query))
             .await
             .map_err(|error| LedgerError::Unusable(error.to_string()))?
+    }
+
+    /// Every attempt of a job that the ledger knows.
+    pub(crate) async fn attempts(&self, job: JobId) -> Result<Vec<AttemptRow>, LedgerError> {
+        if self.known.is_new(job) {
+            return Ok(Vec::new());
+        }
+        self.read(move |db| reader::attempts(db, job)).await
+    }
+
+    /// Facts that the broker has not acknowledged, in order, after the one with this id; at most a page of them.
+    pub(crate) async fn unacked_facts(&self, after: i64) -> Result<Vec<(i64, FactMessage)>, LedgerError> {
+        if let Some(fresh) = self.marks.fresh().after(after) {
+            return Ok(fresh);
+        }
+        self.read(move |db| reader::unacked_facts(db, after, OUTBOX_PAGE)).await
     }
 
     /// Commits so far.

@@ -6,7 +6,9 @@
 mod apply;
 mod bounded;
 pub(crate) mod change;
+mod fresh;
 mod glance;
+mod known;
 mod ledger;
 pub(crate) mod part;
 pub(crate) mod reader;

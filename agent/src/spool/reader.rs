@@ -118,6 +118,12 @@ pub(crate) fn attempts(db: &Connection, job: JobId) -> Result<Vec<AttemptRow>, L
     Ok(attempts)
 }
 
+/// The newest job that the ledger knows.
+pub(super) fn newest_job(db: &Connection) -> Result<Option<JobId>, LedgerError> {
+    let newest: Option<[u8; 16]> = db.query_row("SELECT MAX(job) FROM jobs", [], |row| row.get(0))?;
+    Ok(newest.map(|bytes| JobId::from_uuid(uuid::Uuid::from_bytes(bytes))))
+}
+
 /// A small document.
 pub(crate) fn document(db: &Connection, key: JobKey) -> Result<Option<Bytes>, LedgerError> {
     let sql = "SELECT data FROM documents WHERE job = ?1 AND attempt = ?2";

@@ -1,5 +1,6 @@
 //! The ledger's tables. An older program refuses a newer ledger.
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::LedgerError;
@@ -72,6 +73,8 @@ pub(super) fn open(path: &std::path::Path, agent: &str, spool: &str) -> Result<C
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", "ON")?;
+    keep_plans(&connection)?;
+    connection.set_prepared_statement_cache_capacity(64);
     let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     match version {
         0 => {
@@ -102,5 +105,12 @@ pub(super) fn open(path: &std::path::Path, agent: &str, spool: &str) -> Result<C
 /// A second connection, for reading only.
 pub(super) fn open_reader(path: &std::path::Path) -> Result<Connection, LedgerError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    Ok(Connection::open_with_flags(path, flags)?)
+    let connection = Connection::open_with_flags(path, flags)?;
+    keep_plans(&connection)?;
+    Ok(connection)
+}
+
+/// Without it SQLite plans a query anew whenever a bound value could make another plan better.
+fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use inkwire_protocol::ids::AckReceipt;
@@ -12,6 +12,7 @@ use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot, watch};
 use super::LedgerError;
 use super::apply::{Counters, apply};
 use super::change::Change;
+use super::fresh::{Fresh, Told};
 use super::ledger::Committed;
 use crate::limits::{LAZY_COMMIT_AFTER, LEDGER_BATCH};
 
@@ -28,14 +29,29 @@ pub(super) struct Set {
 }
 
 /// What the rest of the agent reads without asking the ledger; only ever what is committed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Marks {
     pub(super) ledger_seq: AtomicU64,
     pub(super) facts_acked: Mutex<(u64, Option<AckReceipt>)>,
     pub(super) unacked: AtomicU64,
+    fresh: Mutex<Fresh>,
 }
 
 impl Marks {
+    /// Of facts up to this one only the ledger knows whether they are acknowledged.
+    pub(super) fn new(newest_fact: i64) -> Self {
+        Self {
+            ledger_seq: AtomicU64::default(),
+            facts_acked: Mutex::default(),
+            unacked: AtomicU64::default(),
+            fresh: Mutex::new(Fresh::new(newest_fact)),
+        }
+    }
+
+    pub(super) fn fresh(&self) -> MutexGuard<'_, Fresh> {
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn publish(&self, counters: &Counters, unacked: u64) {
         *self.facts_acked.lock().unwrap_or_else(PoisonError::into_inner) =
             (counters.facts_acked, counters.receipt);
@@ -101,11 +117,13 @@ impl Writer {
     fn write(&mut self, batch: &mut Vec<Set>) -> Result<(), LedgerError> {
         let mut counters = self.counters;
         let before = (counters.next_fact_id, counters.facts_acked);
+        let mut told = Told::default();
         let mut answers = Vec::with_capacity(batch.len());
-        match self.transact(batch, &mut counters, &mut answers) {
+        match self.transact(batch, &mut counters, &mut told, &mut answers) {
             Ok(unacked) => {
                 self.counters = counters;
                 self.marks.publish(&counters, unacked);
+                self.marks.fresh().commit(told, counters.next_fact_id - 1);
                 let told_again = unacked > 0 && before.1 > counters.facts_acked;
                 if counters.next_fact_id > before.0 || told_again {
                     self.facts.notify_one();
@@ -135,21 +153,40 @@ impl Writer {
         &self,
         batch: &mut [Set],
         counters: &mut Counters,
+        told: &mut Told,
         answers: &mut Vec<(Answer, Result<(), LedgerError>)>,
     ) -> Result<u64, LedgerError> {
-        let mut transaction = self.db.unchecked_transaction()?;
+        // By hand and not by rusqlite's guards, which have these few words parsed anew each time.
+        self.run_cached("BEGIN IMMEDIATE")?;
+        let written = self.apply_all(batch, counters, told, answers);
+        let done = written.and_then(|unacked| self.run_cached("COMMIT").map(|()| unacked));
+        if done.is_err() && !self.db.is_autocommit() {
+            self.run_cached("ROLLBACK")?;
+        }
+        done
+    }
+
+    fn apply_all(
+        &self,
+        batch: &mut [Set],
+        counters: &mut Counters,
+        told: &mut Told,
+        answers: &mut Vec<(Answer, Result<(), LedgerError>)>,
+    ) -> Result<u64, LedgerError> {
         counters.ledger_seq += 1;
         for set in batch {
-            let before = *counters;
-            let savepoint = transaction.savepoint()?;
-            let applied = set.changes.iter().try_for_each(|change| apply(&savepoint, change, counters));
+            let before = (*counters, told.mark());
+            self.run_cached("SAVEPOINT caller")?;
+            let applied = set.changes.iter().try_for_each(|change| apply(&self.db, change, counters, told));
             match &applied {
-                Ok(()) => savepoint.commit()?,
+                Ok(()) => self.run_cached("RELEASE caller")?,
                 // Sometimes a full disk makes SQLite roll back all of it by itself: then nothing of the batch is made.
-                Err(LedgerError::Full) if savepoint.is_autocommit() => return Err(LedgerError::Full),
+                Err(LedgerError::Full) if self.db.is_autocommit() => return Err(LedgerError::Full),
                 Err(LedgerError::Full) => {
-                    *counters = before;
-                    savepoint.finish()?;
+                    *counters = before.0;
+                    told.back_to(before.1);
+                    self.run_cached("ROLLBACK TO caller")?;
+                    self.run_cached("RELEASE caller")?;
                 }
                 Err(error) => return Err(error.clone()),
             }
@@ -157,11 +194,13 @@ impl Writer {
                 answers.push((answer, applied));
             }
         }
-        let seq = i64::try_from(counters.ledger_seq).unwrap_or(i64::MAX);
-        transaction.prepare_cached("UPDATE meta SET ledger_seq = ?1")?.execute([seq])?;
-        let unacked = unacked(&transaction)?;
-        transaction.commit()?;
-        Ok(unacked)
+        counters.store(&self.db, &self.counters)?;
+        unacked(&self.db)
+    }
+
+    fn run_cached(&self, sql: &str) -> Result<(), LedgerError> {
+        self.db.prepare_cached(sql)?.execute([])?;
+        Ok(())
     }
 }
 

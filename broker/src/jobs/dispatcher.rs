@@ -14,9 +14,10 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use inkwire_protocol::app::{JobProgress, ProblemKind};
 use inkwire_protocol::ids::{AccountId, AgentId, Attempt, Epoch, JobId, PrinterId, StoreEpoch};
-use inkwire_protocol::job::{Decision, Event, State};
+use inkwire_protocol::job::{Decision, Event};
 use inkwire_protocol::message::HeldTransfer;
 use tokio::sync::{broadcast, mpsc};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::input::{Command, Done, Input, Many};
@@ -27,6 +28,7 @@ use super::transition::Note;
 use super::views::Views;
 use crate::clock::now_ms;
 use crate::documents::{Documents, Source};
+use crate::limits::GATHER_FACTS;
 use crate::sessions::counters::Counters;
 use crate::sessions::link::{SessionCommand, SessionEvent};
 use crate::sessions::mailbox::Mailbox;
@@ -50,6 +52,10 @@ pub(super) struct Entry {
     /// Its commit, or a look into the store, is on its way.
     pub(super) busy: bool,
     pub(super) waiting: VecDeque<Input>,
+    /// What waits has waited for more; see [`GATHER_FACTS`].
+    pub(super) gathered: bool,
+    /// It will be said to have.
+    pub(super) gathering: bool,
 }
 
 /// A live session, as the dispatcher sees it.
@@ -110,6 +116,8 @@ pub(super) struct Dispatcher {
     pub(super) returning: HashSet<PrinterId>,
     pub(super) next_expiry_ms: Option<u64>,
     pub(super) expiring: bool,
+    /// Jobs whose facts wait for more, and until when.
+    pub(super) gathering: VecDeque<(Instant, JobId)>,
 }
 
 impl Dispatcher {
@@ -123,19 +131,39 @@ impl Dispatcher {
         self.look_for_leftovers();
         loop {
             let timer = tokio::time::sleep(self.until_expiry());
+            let gathered = self.gathering.front().map(|(until, _)| *until);
             tokio::select! {
                 biased;
                 Some(done) = self.work.next(), if !self.work.is_empty() => self.on_done(done),
                 Some(event) = events.recv() => self.on_session(event),
                 Some(command) = commands.recv() => self.on_command(command),
                 () = timer => self.look_for_expired(),
+                () = until(gathered), if gathered.is_some() => self.gathered(),
                 () = stop.cancelled() => break,
             }
         }
         // What is on its way is committed or not; either way its caller is told.
         while let Some(done) = self.work.next().await {
-            if let Done::Committed { .. } = done {
+            if let Done::Committed { .. } | Done::Made(_) = done {
                 self.on_done(done);
+            }
+        }
+    }
+
+    /// Lets facts of a job wait for more of them.
+    pub(super) fn gather(&mut self, job: JobId) {
+        let Some(entry) = self.jobs.get_mut(&job) else { return };
+        if !std::mem::replace(&mut entry.gathering, true) {
+            self.gathering.push_back((Instant::now() + GATHER_FACTS, job));
+        }
+    }
+
+    fn gathered(&mut self) {
+        let now = Instant::now();
+        while let Some((_, job)) = self.gathering.pop_front_if(|(until, _)| *until <= now) {
+            if let Some(entry) = self.jobs.get_mut(&job) {
+                (entry.gathering, entry.gathered) = (false, true);
+                self.turn(job);
             }
         }
     }
@@ -146,7 +174,7 @@ impl Dispatcher {
 
     fn on_command(&mut self, command: Command) {
         match command {
-            Command::Made { row, source } => self.made(*row, source),
+            Command::Make(newcomer) => self.make(*newcomer),
             Command::Ask { account, job, input } => {
                 let input = *input;
                 let known = self.jobs.get(&job).and_then(|entry| entry.row.as_ref());
@@ -176,16 +204,6 @@ impl Dispatcher {
         self.spawn(async move {
             Done::Many { found: store.agent_unended_jobs(agent).await, event: Many::AgentLost }
         });
-    }
-
-    /// A job was made: it may be sent at once.
-    fn made(&mut self, row: JobRow, source: Option<Arc<Source>>) {
-        self.views.counts.entered(row.job.state);
-        let expires_ms = row.job.expires_ms;
-        self.next_expiry_ms = Some(self.next_expiry_ms.map_or(expires_ms, |next| next.min(expires_ms)));
-        if row.job.state == State::Pending {
-            self.enqueue(row, source);
-        }
     }
 
     /// A pending job goes into its printer's queue, if its agent is there and it is among the heads.
@@ -293,6 +311,14 @@ impl Dispatcher {
             };
             self.input_to(row, Input::events(events, note));
         }
+    }
+}
+
+/// Sleeps until then.
+async fn until(then: Option<Instant>) {
+    match then {
+        Some(then) => tokio::time::sleep_until(then).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -7,7 +7,7 @@ use inkwire_protocol::ids::{AgentId, Epoch, JobId, PrinterId};
 use inkwire_protocol::job::{Event, State};
 
 use super::dispatcher::{Dispatcher, EXPIRY_RUN, answer};
-use super::input::{Done, Effect, Input, Wish};
+use super::input::{Done, FactId, Input, Taken, Wish};
 use super::line::HEADS;
 use super::rules;
 use super::transition::Note;
@@ -20,7 +20,8 @@ const READ_AGAIN: Duration = Duration::from_secs(1);
 impl Dispatcher {
     pub(super) fn on_done(&mut self, done: Done) {
         match done {
-            Done::Committed { job, input, effect, result } => self.committed(job, input, &effect, result),
+            Done::Committed { job, step, result } => self.committed(job, *step, result),
+            Done::Made(arrived) => self.arrived(*arrived),
             Done::Loaded { job, row } => self.loaded(job, row),
             Done::Source { job, content } => self.source_found(job, content),
             Done::Open { agent, epoch, found: Ok((rows, printers)) } => {
@@ -104,9 +105,9 @@ impl Dispatcher {
             ledger_seq: message.ledger_seq,
         };
         let job = message.job;
-        let input = Input::events(vec![], Note::default());
         self.jobs.entry(job).or_default();
-        self.commit(job, input, Effect::FactAck { agent, message }, vec![Change::AcceptFact(fact)]);
+        let step = Taken { facts: vec![(agent, FactId::of(&message))], ..Taken::default() };
+        self.commit(job, step, vec![Change::AcceptFact(fact)]);
     }
 
     fn source_found(&mut self, job: JobId, content: Result<Option<DocumentContent>, ReadError>) {

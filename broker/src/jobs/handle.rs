@@ -1,17 +1,18 @@
 //! What the API asks of jobs.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
 use inkwire_protocol::app::{Job, JobCreate, JobCreated, JobProgress, Problem, ProblemKind};
-use inkwire_protocol::ids::{AccountId, AgentId, JobId, PrinterId};
+use inkwire_protocol::ids::{AccountId, AgentId, JobId};
 use inkwire_protocol::job::{Decision, Event};
 use inkwire_protocol::message::clip;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
+use super::at_once::Newcomer;
 use super::counts::JobCounts;
 use super::dispatcher::Dispatcher;
 use super::fetching::Fetching;
@@ -117,6 +118,7 @@ impl Jobs {
             returning: HashSet::new(),
             next_expiry_ms: None,
             expiring: false,
+            gathering: VecDeque::new(),
         };
         let kept = Kept { documents: keep_documents, jobs: keep_jobs };
         let sweeping = retention::run(Arc::clone(&store), documents.clone(), kept, stop.clone());
@@ -178,15 +180,16 @@ impl Jobs {
                 (None, Some(FetchRow { job: new.row.job.id, account, url: url.clone(), sha256: *sha256 }))
             }
         };
-        let mut changes = vec![Change::CreateJob(Box::new(new))];
-        changes.extend(fetch.clone().map(Change::BeginFetch));
-        changes.extend(making.by.quotas.iter().map(|&bound| Change::AtMost { account, bound }));
-        match self.store.commit(changes).await {
+        let more = fetch.clone().map(Change::BeginFetch).into_iter();
+        let more =
+            more.chain(making.by.quotas.iter().map(|&bound| Change::AtMost { account, bound })).collect();
+        let (reply, made) = oneshot::channel();
+        let make = Command::Make(Box::new(Newcomer { new, source, more, reply }));
+        self.commands.send(make).await.map_err(|_| draining())?;
+        match made.await.map_err(|_| draining())? {
             Ok(outcomes) => {
                 let row = job_of(outcomes)?;
                 let wants_document = wants_upload(&row);
-                let made = Command::Made { row: Box::new(row.clone()), source };
-                self.commands.send(made).await.map_err(|_| draining())?;
                 if let Some(fetch) = fetch {
                     self.fetching.begin(self.clone(), fetch);
                 }
@@ -302,11 +305,8 @@ impl Jobs {
     }
 
     pub(super) async fn printer(&self, account: AccountId, wanted: &str) -> Result<PrinterRow, Problem> {
-        let mut found = match wanted.parse::<PrinterId>() {
-            Ok(id) => self.store.printer(account, id).await.map(|row| row.into_iter().collect()),
-            Err(_) => self.store.printers_named(account, wanted).await,
-        }
-        .map_err(|error| internal(&error))?;
+        let found = self.store.printers_meant(account, wanted).await;
+        let mut found = found.map_err(|error| internal(&error))?;
         found.retain(|row| row.present);
         if found.len() > 1 {
             let detail = "several printers have this name: use the printer's id";

@@ -1,15 +1,13 @@
 //! What the dispatcher is told, and what it waits for.
 
-use std::sync::Arc;
-
 use inkwire_protocol::app::{Job, Problem};
-use inkwire_protocol::ids::{AccountId, AgentId, Attempt, Epoch, JobId, PrinterId};
-use inkwire_protocol::job::Event;
-use inkwire_protocol::message::FactMessage;
+use inkwire_protocol::ids::{AccountId, AgentId, Attempt, Epoch, FactSeq, JobId, PrinterId};
+use inkwire_protocol::job::{Event, State};
+use inkwire_protocol::message::{Fact, FactMessage};
 use tokio::sync::oneshot;
 
+use super::at_once::{Arrived, Newcomer};
 use super::transition::Note;
-use crate::documents::Source;
 use crate::store::{Change, CommitError, DocumentContent, JobRow, Outcome, PrinterRow, ReadError};
 
 /// Who asked, and wants to know how the job stands then.
@@ -18,8 +16,8 @@ pub(super) type Reply = oneshot::Sender<Result<Job, Problem>>;
 /// What the API asks.
 #[derive(Debug)]
 pub(super) enum Command {
-    /// A job was made and committed; its source, where it is at hand.
-    Made { row: Box<JobRow>, source: Option<Arc<Source>> },
+    /// A job is to be made.
+    Make(Box<Newcomer>),
     /// Something is asked of a job.
     Ask { account: AccountId, job: JobId, input: Box<Input> },
     /// What is set for a printer of the agent was changed (committed).
@@ -55,6 +53,11 @@ impl Input {
         Self { wish: Wish::Do { events, note, attempt: None, with: None }, reply: None }
     }
 
+    /// A fact that soon has a successor and of which nothing hangs: its commit may wait for that.
+    pub(super) fn may_gather(&self) -> bool {
+        matches!(&self.wish, Wish::Fact { message, .. } if matches!(message.fact, Fact::Spooled | Fact::Printing))
+    }
+
     /// Whether it tells a job that its agent's spool was lost.
     pub(super) fn tells_of_loss(&self) -> bool {
         let is_loss = |event: &Event| matches!(event, Event::SpoolLost | Event::BothLost);
@@ -73,8 +76,10 @@ pub(super) enum Done {
     Loaded { job: JobId, row: Result<Option<Box<JobRow>>, ReadError> },
     /// Its document was looked for.
     Source { job: JobId, content: Result<Option<DocumentContent>, ReadError> },
+    /// A new job was committed, or not.
+    Made(Box<Arrived>),
     /// A job's changes were committed, or not.
-    Committed { job: JobId, input: Input, effect: Effect, result: Result<Vec<Outcome>, CommitError> },
+    Committed { job: JobId, step: Box<Taken>, result: Result<Vec<Outcome>, CommitError> },
     /// What a returning agent may have.
     Open { agent: AgentId, epoch: Epoch, found: Result<(Vec<JobRow>, Vec<PrinterRow>), ReadError> },
     /// An agent's printers, after they changed.
@@ -116,13 +121,27 @@ pub(super) enum Mark {
     BothLossesHandled,
 }
 
-/// What follows a job's commit beside what its new standing says.
-#[derive(Debug)]
-pub(super) enum Effect {
-    None,
-    /// Acknowledge the fact.
-    FactAck {
-        agent: AgentId,
-        message: Box<FactMessage>,
-    },
+/// Inputs of one job that are committed together.
+#[derive(Debug, Default)]
+pub(super) struct Taken {
+    /// In their order.
+    pub(super) inputs: Vec<Input>,
+    /// Facts to acknowledge after the commit, in the order of their changes.
+    pub(super) facts: Vec<(AgentId, FactId)>,
+    /// States that the job passes through before it stands where its row says.
+    pub(super) through: Vec<State>,
+}
+
+/// Names a fact in its acknowledgement.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct FactId {
+    pub(super) job: JobId,
+    pub(super) attempt: Attempt,
+    pub(super) fact_seq: FactSeq,
+}
+
+impl FactId {
+    pub(super) const fn of(message: &FactMessage) -> Self {
+        Self { job: message.job, attempt: message.attempt, fact_seq: message.fact_seq }
+    }
 }

@@ -95,6 +95,11 @@ impl Line {
         self.queue.first_key_value().map(|(_, id)| *id)
     }
 
+    /// Whether nobody waits: neither here nor in the store.
+    pub(super) fn is_free(&self) -> bool {
+        self.complete && !self.loading && self.queue.is_empty()
+    }
+
     /// Takes the first job out of the queue.
     pub(super) fn pop(&mut self) {
         self.queue.pop_first();

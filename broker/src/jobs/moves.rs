@@ -9,12 +9,12 @@ use inkwire_protocol::message::{Fact, FactMessage};
 use inkwire_protocol::transfer::Layout;
 
 use super::dispatcher::{Dispatcher, answer};
-use super::input::{Done, Effect, Input, Wish};
+use super::input::{Done, FactId, Input, Taken, Wish};
 use super::rules;
 use super::transition::{Moved, Note, advance, prioritize};
 use crate::clock::now_ms;
 use crate::sessions::link::SessionCommand;
-use crate::store::{AcceptFact, Change, CommitError, JobRow, Outcome, UpdateJob};
+use crate::store::{AcceptFact, Change, CommitError, JobRow, NewEvent, Outcome, UpdateJob};
 
 impl Dispatcher {
     /// Takes the next input of a job, if nothing of it is on its way.
@@ -25,6 +25,12 @@ impl Dispatcher {
                 return;
             }
             let Some(row) = entry.row.clone() else { return };
+            if entry.waiting.is_empty() {
+                return self.settle(job);
+            }
+            if !entry.gathered && entry.waiting.iter().all(Input::may_gather) {
+                return self.gather(job);
+            }
             let Some(input) = entry.waiting.pop_front() else { return self.settle(job) };
             if !self.take(&row, input) {
                 return;
@@ -74,7 +80,7 @@ impl Dispatcher {
             }
         };
         let mut changes = Vec::new();
-        let mut effect = Effect::None;
+        let mut step = Taken::default();
         match &input.wish {
             Wish::Do { with: Some(change), .. } => {
                 if let Change::StoreDocument { bytes, sha256, .. } = &**change {
@@ -88,21 +94,67 @@ impl Dispatcher {
                     next.corrupt += 1;
                 }
                 changes.push(Change::AcceptFact(accept(*agent, message)));
-                effect = Effect::FactAck { agent: *agent, message: message.clone() };
+                step.facts.push((*agent, FactId::of(message)));
             }
             Wish::Do { with: None, .. } | Wish::Send | Wish::Prioritize(_) | Wish::SourceFailed { .. } => {}
         }
-        changes.push(Change::UpdateJob(Box::new(UpdateJob { row: *next, events: log })));
-        self.commit(row.job.id, input, effect, changes);
+        step.inputs.push(input);
+        let mut update = UpdateJob { row: *next, events: log };
+        self.fold(&mut step, &mut update, &mut changes, now);
+        changes.push(Change::UpdateJob(Box::new(update)));
+        self.commit(row.job.id, step, changes);
         false
+    }
+
+    /// Facts that came right behind a fact go into its commit: one write of the row, one event each.
+    fn fold(&mut self, step: &mut Taken, update: &mut UpdateJob, changes: &mut Vec<Change>, now: u64) {
+        let rev = update.row.job.rev;
+        while let Some(entry) = self.jobs.get_mut(&update.row.job.id)
+            && step.inputs.last().is_some_and(Input::may_gather)
+            && let Some(input) = entry.waiting.pop_front()
+        {
+            let mut from = update.row.clone();
+            from.job.rev = rev + update.events.len() as u64;
+            let Some((next, log)) = self.next_fact(&from, &input, now) else {
+                if let Some(entry) = self.jobs.get_mut(&update.row.job.id) {
+                    entry.waiting.push_front(input);
+                }
+                break;
+            };
+            if let Wish::Fact { agent, message } = &input.wish {
+                changes.push(Change::AcceptFact(accept(*agent, message)));
+                step.facts.push((*agent, FactId::of(message)));
+            }
+            step.through.push(from.job.state);
+            step.inputs.push(input);
+            update.row = next;
+            update.events.push(log);
+        }
+        update.row.job.rev = rev;
+    }
+
+    /// Where a fact moves a job by an ordinary step; none for whatever needs a turn of its own.
+    fn next_fact(&self, row: &JobRow, input: &Input, now: u64) -> Option<(JobRow, NewEvent)> {
+        let Wish::Fact { agent, message } = &input.wish else { return None };
+        let news = row.last_fact < Some((message.attempt, message.fact_seq));
+        let plain = matches!(message.fact, Fact::Spooled | Fact::Printing | Fact::Completed { .. });
+        if !news || !plain || row.job.agent != *agent || row.job.attempt != message.attempt {
+            return None;
+        }
+        let (events, note) = self.on_fact(row, message);
+        match advance(row, &events, &note, now) {
+            Moved::To(next, mut log) if log.len() == 1 => Some((*next, log.pop()?)),
+            Moved::To(..) | Moved::Ignored(_) | Moved::Violation => None,
+        }
     }
 
     /// Nothing changes; a fact is counted all the same, and whoever asked is told.
     fn nothing_moved(&mut self, row: &JobRow, input: Input, why: Ignored) -> bool {
         if let Wish::Fact { agent, message } = &input.wish {
-            let effect = Effect::FactAck { agent: *agent, message: message.clone() };
             let change = Change::AcceptFact(accept(*agent, message));
-            self.commit(row.job.id, input, effect, vec![change]);
+            let facts = vec![(*agent, FactId::of(message))];
+            let step = Taken { inputs: vec![input], facts, through: Vec::new() };
+            self.commit(row.job.id, step, vec![change]);
             return false;
         }
         if matches!(input.wish, Wish::Send)
@@ -128,38 +180,35 @@ impl Dispatcher {
         true
     }
 
-    pub(super) fn commit(&mut self, job: JobId, input: Input, effect: Effect, changes: Vec<Change>) {
+    pub(super) fn commit(&mut self, job: JobId, step: Taken, changes: Vec<Change>) {
         if let Some(entry) = self.jobs.get_mut(&job) {
             entry.busy = true;
+            entry.gathered = false;
         }
-        let store = Arc::clone(&self.store);
+        let (store, step) = (Arc::clone(&self.store), Box::new(step));
         self.spawn(async move {
             let result = store.commit(changes).await;
-            Done::Committed { job, input, effect, result }
+            Done::Committed { job, step, result }
         });
     }
 
     /// A commit was answered: what follows may leave now.
-    pub(super) fn committed(
-        &mut self,
-        job: JobId,
-        input: Input,
-        effect: &Effect,
-        result: Result<Vec<Outcome>, CommitError>,
-    ) {
+    pub(super) fn committed(&mut self, job: JobId, step: Taken, result: Result<Vec<Outcome>, CommitError>) {
         let Some(entry) = self.jobs.get_mut(&job) else { return };
         entry.busy = false;
+        let Taken { inputs, facts, through } = step;
         let outcomes = match result {
             Ok(outcomes) => outcomes,
             Err(CommitError::Conflict(current)) => {
                 // Somebody else moved it: it is stepped again from where it stands.
                 entry.row = Some(*current);
-                entry.waiting.push_front(input);
+                inputs.into_iter().rev().for_each(|input| entry.waiting.push_front(input));
                 return self.turn(job);
             }
             Err(error) => {
                 tracing::error!(%job, %error, "a job's change was not stored");
-                answer(input, Err(ProblemKind::Internal.because("the change could not be stored")));
+                let problem = ProblemKind::Internal.because("the change could not be stored");
+                inputs.into_iter().for_each(|input| answer(input, Err(problem.clone())));
                 // What memory holds of it may be wrong: it is read again.
                 entry.row = None;
                 if entry.waiting.is_empty() {
@@ -170,11 +219,14 @@ impl Dispatcher {
         };
         let before = entry.row.clone();
         let mut after = None;
+        let mut facts = facts.into_iter();
         for outcome in outcomes {
             match outcome {
                 Outcome::Fact { facts_acked, receipt, news } => {
                     tracing::trace!(%job, news, "a fact is taken");
-                    self.acknowledge(effect, facts_acked, receipt);
+                    if let Some((agent, fact)) = facts.next() {
+                        self.acknowledge(agent, fact, facts_acked, receipt);
+                    }
                 }
                 Outcome::Job(row) => after = Some(*row),
                 Outcome::Done
@@ -185,28 +237,30 @@ impl Dispatcher {
                 | Outcome::Swept { .. } => {}
             }
         }
+        let lost = inputs.iter().any(Input::tells_of_loss);
         if let (Some(before), Some(after)) = (before, after) {
             if let Some(entry) = self.jobs.get_mut(&job) {
                 entry.row = Some(after.clone());
             }
-            let lost = input.tells_of_loss();
-            answer(input, Ok(self.views.present(after.clone())));
+            for input in inputs {
+                answer(input, Ok(self.views.present(after.clone())));
+            }
+            through.into_iter().for_each(|state| self.views.counts.entered(state));
             self.follow(&before, &after);
             if lost {
                 self.spool_loss_told(&after);
             }
         } else {
-            answer(input, Err(ProblemKind::Internal.because("nothing was stored")));
+            let problem = ProblemKind::Internal.because("nothing was stored");
+            inputs.into_iter().for_each(|input| answer(input, Err(problem.clone())));
         }
         self.turn(job);
     }
 
-    fn acknowledge(&mut self, effect: &Effect, facts_acked: u64, receipt: AckReceipt) {
-        if let Effect::FactAck { agent, message } = effect {
-            let (job, attempt, fact_seq) = (message.job, message.attempt, message.fact_seq);
-            let receipt = Box::new(receipt);
-            self.tell(*agent, SessionCommand::FactAck { job, attempt, fact_seq, facts_acked, receipt });
-        }
+    fn acknowledge(&mut self, agent: AgentId, fact: FactId, facts_acked: u64, receipt: AckReceipt) {
+        let FactId { job, attempt, fact_seq } = fact;
+        let receipt = Box::new(receipt);
+        self.tell(agent, SessionCommand::FactAck { job, attempt, fact_seq, facts_acked, receipt });
     }
 
     /// A job that has ended, or that no live agent has, need not stay in memory.

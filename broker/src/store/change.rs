@@ -284,7 +284,7 @@ pub(crate) struct Idempotency {
 /// A job that is to stand differently.
 #[derive(Debug, Clone)]
 pub(crate) struct UpdateJob {
-    /// The row as it shall be; `row.job.rev` is the rev that it was derived from.
+    /// The row as it shall be; `row.job.rev` is the rev that it was derived from. It grows by one for each event, and at least by one.
     pub(crate) row: JobRow,
     pub(crate) events: Vec<NewEvent>,
 }

@@ -91,8 +91,9 @@ pub(crate) trait ReadAgents {
     async fn printers(&self, account: AccountId) -> Result<Vec<PrinterRow>, ReadError>;
     /// One printer.
     async fn printer(&self, account: AccountId, printer: PrinterId) -> Result<Option<PrinterRow>, ReadError>;
-    /// The printers of this name (several agents may use the same one).
-    async fn printers_named(&self, account: AccountId, name: &str) -> Result<Vec<PrinterRow>, ReadError>;
+    /// The printers that a submission means: the one with this id, or all of this name (several agents may use the same one).
+    /// From memory where they have not changed; their counts of waiting jobs may be old.
+    async fn printers_meant(&self, account: AccountId, wanted: &str) -> Result<Vec<PrinterRow>, ReadError>;
     /// The printers of one agent, gone ones too (dispatch).
     async fn agent_printers(&self, agent: AgentId) -> Result<Vec<PrinterRow>, ReadError>;
 }

@@ -219,6 +219,16 @@ impl Desk {
         }
     }
 
+    /// Commits of the store so far.
+    pub(super) fn commits(&self) -> u64 {
+        let mut registry = prometheus_client::registry::Registry::default();
+        registry.register("callers", "callers", self.house.store.meters().commit_callers.clone());
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        let count = text.lines().find_map(|line| line.strip_prefix("callers_count ")).unwrap();
+        count.parse().unwrap()
+    }
+
     pub(super) async fn kinds(&self, id: JobId) -> Vec<String> {
         let events = self.house.store.job_events(self.house.account, id).await.unwrap();
         events.into_iter().map(|event| event.kind).collect()

@@ -13,7 +13,7 @@ async fn a_label_goes_out_at_once_and_is_followed_to_its_end() {
     let mut desk = Desk::new().await;
     let mut agent = desk.online(vec![]).await;
     let job = desk.label(|_| {}).await;
-    assert_eq!((job.state, job.number), (State::Pending, 1));
+    assert_eq!(job.number, 1);
     let open = agent.open().await;
     assert!(open.permitted, "one packet: the permit was committed with `sending`");
     assert_eq!((open.open.job, open.open.attempt, open.open.next_seq), (job.id, FIRST, 0));
@@ -29,6 +29,67 @@ async fn a_label_goes_out_at_once_and_is_followed_to_its_end() {
     assert_eq!(kinds, ["job.accepted", "job.sending", "job.spooled", "job.printing", "job.completed"]);
     desk.acked(&mut agent, &open, 3, completed()).await;
     assert_eq!(desk.kinds(job.id).await, kinds, "a repeated fact is acked again and changes nothing");
+}
+
+#[tokio::test]
+async fn a_label_costs_the_store_two_commits() {
+    let mut desk = Desk::new().await;
+    let mut agent = desk.online(vec![]).await;
+    // Whatever the session's beginning wrote is written by then.
+    let first = desk.label(|_| {}).await;
+    let open = agent.open().await;
+    desk.acked(&mut agent, &open, 1, uncertain()).await;
+    desk.until(first.id, State::Uncertain).await;
+    let before = desk.commits();
+
+    let job = desk.label(|_| {}).await;
+    let open = agent.open().await;
+    assert_eq!(desk.commits(), before + 1, "accepted and sent");
+    for (seq, fact) in [Fact::Spooled, Fact::Printing, completed()].into_iter().enumerate() {
+        desk.fact(&agent, &open, seq as u32 + 1, fact).await;
+    }
+    for seq in 1..=3 {
+        let SessionCommand::FactAck { fact_seq, .. } = agent.next().await else { panic!("not acknowledged") };
+        assert_eq!(fact_seq.0, seq);
+    }
+    assert_eq!(desk.commits(), before + 2, "what came together is one commit");
+    let ended = desk.job(job.id).await;
+    assert_eq!((ended.state, ended.rev), (State::Completed, 5));
+    let events = desk.house.store.job_events(desk.house.account, job.id).await.unwrap();
+    let told: Vec<_> = events.iter().map(|event| (event.kind.as_str(), event.data["rev"].as_u64())).collect();
+    let kinds = ["job.accepted", "job.sending", "job.spooled", "job.printing", "job.completed"];
+    assert_eq!(told, kinds.into_iter().zip((1..).map(Some)).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_fact_without_a_successor_is_committed_all_the_same() {
+    let mut desk = Desk::new().await;
+    let mut agent = desk.online(vec![]).await;
+    let job = desk.label(|_| {}).await;
+    let open = agent.open().await;
+    desk.acked(&mut agent, &open, 1, Fact::Spooled).await;
+    assert_eq!(desk.job(job.id).await.state, State::Spooled);
+}
+
+#[tokio::test]
+async fn whoever_would_overtake_waits_in_the_queue() {
+    let mut desk = Desk::new().await;
+    let mut agent = desk.online(vec![]).await;
+    // The dispatcher may not have looked at the agent's queues when the first one comes.
+    desk.label(|_| {}).await;
+    let mut opened = vec![agent.open().await];
+    for _ in 1..MAX_JOBS_AHEAD {
+        assert_eq!(desk.label(|_| {}).await.state, State::Sending);
+        opened.push(agent.open().await);
+    }
+    let (second, first) = (desk.label(|_| {}).await, desk.label(|request| request.priority = 90).await);
+    assert_eq!((second.state, first.state), (State::Pending, State::Pending));
+    desk.acked(&mut agent, &opened[0], 1, completed()).await;
+    assert_eq!(agent.open().await.open.job, first.id);
+    // One place is free again, and somebody waits for it: a newcomer goes behind.
+    assert_eq!(desk.label(|_| {}).await.state, State::Pending);
+    desk.acked(&mut agent, &opened[1], 1, completed()).await;
+    assert_eq!(agent.open().await.open.job, second.id);
 }
 
 #[tokio::test]

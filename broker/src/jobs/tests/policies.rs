@@ -20,7 +20,7 @@ use crate::store::traits::*;
 
 impl Desk {
     async fn printer(&self) -> PrinterId {
-        self.house.store.printers_named(self.house.account, "labels").await.unwrap()[0].id
+        self.house.store.printers_meant(self.house.account, "labels").await.unwrap()[0].id
     }
 
     async fn set(&self, change: serde_json::Value) {

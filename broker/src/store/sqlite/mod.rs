@@ -1,5 +1,6 @@
 //! The embedded engine: SQLite in WAL mode with `synchronous=FULL`, one writer thread, readers on their own connections.
 
+mod addressed;
 mod apply;
 mod census;
 mod events;
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use inkwire_protocol::ids::{AccountId, StoreEpoch};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 
@@ -65,6 +67,7 @@ struct Shared {
     store_epoch: watch::Sender<StoreEpoch>,
     wakeups: broadcast::Sender<AccountId>,
     meters: Meters,
+    addressed: addressed::Addressed,
 }
 
 impl Shared {
@@ -115,6 +118,7 @@ impl SqliteStore {
             store_epoch: watch::Sender::new(store_epoch),
             wakeups: broadcast::Sender::new(WAKEUPS),
             meters: Meters::default(),
+            addressed: addressed::Addressed::default(),
         });
         let (requests, queue) = mpsc::channel(WRITE_QUEUE);
         let for_writer = Arc::clone(&shared);
@@ -192,6 +196,7 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     // 16 MiB of log between checkpoints: a checkpoint syncs twice, and labels should not pay for it often.
     connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
     connection.pragma_update(None, "cache_size", -16_384)?;
+    keep_plans(connection)?;
     connection.set_prepared_statement_cache_capacity(128);
     Ok(())
 }
@@ -202,6 +207,12 @@ fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "query_only", true)?;
     connection.pragma_update(None, "cache_size", -4096)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    keep_plans(&connection)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
+}
+
+/// Without it SQLite plans a query anew whenever a bound value could make another plan better: more work than most queries.
+fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }

@@ -97,19 +97,28 @@ impl ReadAgents for SqliteStore {
             .await
     }
 
-    async fn printers_named(
+    async fn printers_meant(
         &self,
         account: AccountId,
-        name: &str,
+        wanted: &str,
     ) -> std::result::Result<Vec<PrinterRow>, ReadError> {
-        let name = name.to_owned();
-        self.readers
-            .read(move |db| {
+        let version = match self.shared.addressed.get(account, wanted) {
+            Ok(found) => return Ok(found),
+            Err(version) => version,
+        };
+        let found = match wanted.parse::<PrinterId>() {
+            Ok(id) => self.printer(account, id).await?.into_iter().collect(),
+            Err(_) => {
+                let name = wanted.to_owned();
                 let sql =
                     format!("{PRINTERS} WHERE p.account = ?1 AND p.name = ?2 ORDER BY p.present DESC, p.id");
-                all(db, &sql, params![account.uuid(), name], map::printer)
-            })
-            .await
+                self.readers
+                    .read(move |db| all(db, &sql, params![account.uuid(), name], map::printer))
+                    .await?
+            }
+        };
+        self.shared.addressed.remember(version, account, wanted, &found);
+        Ok(found)
     }
 
     async fn agent_printers(&self, agent: AgentId) -> std::result::Result<Vec<PrinterRow>, ReadError> {

@@ -7,6 +7,7 @@ use inkwire_protocol::ids::{AccountId, StoreEpoch};
 use rusqlite::{Connection, ErrorCode};
 use tokio::sync::mpsc;
 
+use super::addressed::Moved;
 use super::apply::{self, Fail};
 use super::{Request, Shared};
 use crate::store::{CommitError, Outcome};
@@ -19,6 +20,8 @@ const BATCH: usize = 512;
 pub(super) struct Pending {
     /// Accounts with new events.
     pub(super) woken: HashSet<AccountId>,
+    /// Printers that are not what they were.
+    pub(super) moved: Vec<Moved>,
     /// A new incarnation of the store.
     pub(super) store_epoch: Option<StoreEpoch>,
 }
@@ -49,6 +52,7 @@ fn write(connection: &mut Connection, batch: &mut Vec<Request>, shared: &Shared)
     }
     connection.prepare_cached("COMMIT")?.execute([])?;
     shared.meters.committed(begun.elapsed(), answers.len());
+    shared.addressed.forget(&pending.moved);
     if let Some(epoch) = pending.store_epoch {
         shared.store_epoch.send_replace(epoch);
     }
@@ -77,6 +81,7 @@ fn one(
         Ok(outcomes) => {
             connection.prepare_cached("RELEASE caller")?.execute([])?;
             pending.woken.extend(mine.woken);
+            pending.moved.extend(mine.moved);
             pending.store_epoch = mine.store_epoch.or(pending.store_epoch);
             return Ok(Ok(outcomes));
         }

@@ -4,6 +4,7 @@ use inkwire_protocol::ids::{AccountId, EventOffset};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::Value;
 
+use super::super::addressed::Moved;
 use super::super::map;
 use super::super::writer::Pending;
 use super::Fail;
@@ -45,5 +46,6 @@ pub(super) fn log(
         ])?;
     }
     pending.woken.insert(account);
+    pending.moved.extend(events.iter().filter_map(|event| Moved::by(account, event)));
     Ok(Some(EventOffset(last)))
 }

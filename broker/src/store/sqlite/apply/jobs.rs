@@ -27,7 +27,7 @@ pub(super) fn create(db: &Connection, new: NewJob, pending: &mut Pending) -> Res
         .query_row([row.account.uuid()], |found| found.get(0))
         .optional()?;
     row.job.number = number.ok_or(CommitError::NotFound("account"))?;
-    row.job.rev = 1;
+    row.job.rev = events.len().max(1) as u64;
     insert_document(db, &row, &document)?;
     insert(db, &row)?;
     insert_tags(db, &row)?;
@@ -143,13 +143,15 @@ fn insert(db: &Connection, row: &JobRow) -> Result<(), Fail> {
 
 pub(super) fn update(db: &Connection, update: UpdateJob, pending: &mut Pending) -> Result<Outcome, Fail> {
     let UpdateJob { mut row, events } = update;
+    // Each event says the rev that it led to.
+    let steps = events.len().max(1) as u64;
     let job = &row.job;
     let changed = db
         .prepare_cached(
             "UPDATE jobs SET bytes = ?4, sha256 = ?5, state = ?6, reason = ?7, witness = ?8, attempt = ?9,
                  may_print = ?10, request = ?11, received = ?12, delivered = ?13, packet_bytes = ?14,
                  fact_attempt = ?15, fact_seq = ?16, corrupt = ?17, accepted_ms = ?18, ended_ms = ?19, priority = ?20,
-                 rev = rev + 1
+                 rev = rev + ?21
              WHERE id = ?1 AND account = ?2 AND rev = ?3",
         )?
         .execute(params![
@@ -173,6 +175,7 @@ pub(super) fn update(db: &Connection, update: UpdateJob, pending: &mut Pending) 
             job.accepted_ms,
             job.ended_ms,
             job.priority,
+            steps,
         ])?;
     if changed == 0 {
         return Err(match find(db, row.job.id)? {
@@ -182,7 +185,7 @@ pub(super) fn update(db: &Connection, update: UpdateJob, pending: &mut Pending) 
             Some(_) | None => CommitError::NotFound("job").into(),
         });
     }
-    row.job.rev += 1;
+    row.job.rev += steps;
     events::log(db, row.account, &events, pending)?;
     counts::note(db, &row, &events)?;
     Ok(Outcome::Job(Box::new(row)))
