@@ -138,7 +138,14 @@ impl Shop {
         way.ours.await_completed(&way.apps[0]).await?;
         block_in_place(|| way.ours.rest())?;
         let this = Self { jobs, config, way: Arc::new(way) };
+        let began = Instant::now();
         block_in_place(|| fill(&this.store(), jobs))?;
+        let bytes = this.store().metadata().context("the store")?.len();
+        eprintln!(
+            "backlog: {jobs} jobs, {} MB, in {:.0} s",
+            bytes / 1_000_000,
+            began.elapsed().as_secs_f64()
+        );
         Ok(this)
     }
 

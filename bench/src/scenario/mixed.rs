@@ -14,6 +14,7 @@ use inkwire_tests::net::hop::{Rate, Weather};
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep};
 
+use super::poster::swallow;
 use crate::device::{Expected, label, printers};
 use crate::goal::{Goal, Kind, Side};
 use crate::load::{Way, closed_loop};
@@ -116,7 +117,9 @@ async fn one(programs: &Programs, sheet: &mut Sheet, place: &Place, size: &Size)
     std::fs::create_dir_all(&dir).context("the folder")?;
     let expected = Expected::default();
     let waiting = expected.clone();
-    let devices = place.devices(async move { printers(2, &waiting).await }).await?;
+    let devices =
+        place.devices(async move { Ok([printers(1, &waiting).await?, vec![swallow().await?]].concat()) });
+    let devices = devices.await?;
     let ours = block_in_place(|| place.start(&dir, &devices))?;
     let (url, key) = (ours.broker.ready().pair_url.clone(), block_in_place(|| ours.broker.key("submit")));
     let url = url.parse().context("the broker's URL")?;
