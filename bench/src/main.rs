@@ -8,28 +8,37 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is a command for a terminal")]
 
 mod agent;
+mod backlog;
 mod device;
 mod everybody;
 mod flushes;
 mod followers;
 mod goal;
+mod line;
 mod load;
 mod ours;
 mod peers;
+mod place;
+mod plot;
+mod plots;
 mod proc;
 mod programs;
 mod report;
+mod resumed;
 mod scenario;
 mod sessions;
 mod sheet;
 mod stats;
 mod ways;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
+use futures_util::future::try_join_all;
+use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 
 use peers::relay;
@@ -61,6 +70,15 @@ struct Cli {
     /// Where servers keep their data; a disk, as syncing is part of the work
     #[arg(long, default_value = "target/bench")]
     dir: PathBuf,
+    /// All scenarios at the same time: a test of what is counted, for times it is useless
+    #[arg(long, requires = "quick")]
+    together: bool,
+    /// Draw charts of the figures into this folder (SVG)
+    #[arg(long, value_name = "DIR")]
+    plots: Option<PathBuf>,
+    /// Measure nothing: take the figures from these saved JSON lines
+    #[arg(long, value_name = "FILE", requires = "plots", conflicts_with = "scenarios")]
+    from: Option<PathBuf>,
     /// List the scenarios and do nothing
     #[arg(long)]
     list: bool,
@@ -73,6 +91,12 @@ async fn main() -> Result<ExitCode> {
     let cli = Cli::parse();
     if cli.list {
         SCENARIOS.iter().for_each(|scenario| println!("{:10} {}", scenario.name, scenario.what));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let (Some(from), Some(plots)) = (&cli.from, &cli.plots) {
+        let saved = std::fs::read_to_string(from).with_context(|| from.display().to_string())?;
+        let figures: Vec<_> = saved.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        draw(&figures, plots)?;
         return Ok(ExitCode::SUCCESS);
     }
     if let Some(listen) = cli.relay.relay {
@@ -103,32 +127,48 @@ async fn all(cli: &Cli) -> Result<ExitCode> {
         rounds: cli.rounds.unwrap_or(if cli.quick { 1 } else { ROUNDS }).max(1),
         dir: tempfile::Builder::new().prefix("run.").tempdir_in(&dir).context("the folder")?,
     };
-    let mut missed = false;
+    let (mut missed, mut figures) = (false, Vec::new());
+    if cli.together {
+        try_join_all(chosen.into_iter().map(|scenario| one(scenario, &programs, cli.json))).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     for scenario in chosen {
-        missed |= one(scenario, &programs, cli.json).await?;
+        let (measured, one_missed) = one(scenario, &programs, cli.json).await?;
+        figures.extend(measured);
+        missed |= one_missed;
+    }
+    if let Some(plots) = &cli.plots {
+        draw(&figures, plots)?;
     }
     Ok(if missed && !cli.quick { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Runs a scenario and prints what it gave. Says whether a must was missed.
-async fn one(scenario: &Scenario, programs: &Programs, json: bool) -> Result<bool> {
-    if !json {
-        println!("── {} ── {}", scenario.name, scenario.what);
-    }
+fn draw(figures: &[Value], dir: &Path) -> Result<()> {
+    let written = plots::draw(figures, dir)?;
+    ensure!(!written.is_empty(), "nothing of these figures can be drawn");
+    written.iter().for_each(|file| eprintln!("{} is drawn", dir.join(file).display()));
+    Ok(())
+}
+
+/// Runs a scenario and prints what it gave: its figures, and whether a must was missed.
+async fn one(scenario: &Scenario, programs: &Programs, json: bool) -> Result<(Vec<Value>, bool)> {
+    let began = Instant::now();
     let mut sheet = Sheet::new(scenario.name);
     sheet.setting("rounds", programs.rounds);
     (scenario.run)(programs, &mut sheet).await.with_context(|| scenario.name)?;
     let figures = sheet.figures();
+    let values = figures.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>();
+    let values = values.context("figures as JSON")?;
     if json {
-        for figure in &figures {
-            println!("{}", serde_json::to_string(figure).context("a figure as JSON")?);
-        }
+        values.iter().for_each(|figure| println!("{figure}"));
         sheet.notes().iter().for_each(|note| eprintln!("{}: {note}", scenario.name));
+        eprintln!("{}: {:.1} s", scenario.name, began.elapsed().as_secs_f64());
     } else {
-        println!("{}", report::table(&sheet));
+        println!("── {} ── {}\n{}", scenario.name, scenario.what, report::table(&sheet));
     }
     let mut goals = figures.iter().flat_map(|figure| &figure.goals);
-    Ok(goals.any(|goal| goal.kind == goal::Kind::Must && goal.met == Some(false)))
+    let missed = goals.any(|goal| goal.kind == goal::Kind::Must && goal.met == Some(false));
+    Ok((values, missed))
 }
 
 fn choose(names: &[String]) -> Result<Vec<&'static Scenario>> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use inkwire_client::Client;
-use inkwire_protocol::app::JobList;
+use inkwire_protocol::app::{AgentStatus, JobList};
 use inkwire_protocol::job::State;
 use inkwire_tests::lab::{Agent, Broker, Printer};
 
@@ -24,7 +24,12 @@ pub(crate) struct Ours {
 impl Ours {
     /// `printers` are shared out among `agents` agents; printer number n is called `printer<n>`.
     pub(crate) fn start(dir: &Path, agents: usize, printers: &[SocketAddr]) -> Self {
-        let broker = Broker::start(&dir.join("broker"));
+        Self::start_with(dir, agents, printers, &[])
+    }
+
+    /// The same with more arguments for the broker.
+    pub(crate) fn start_with(dir: &Path, agents: usize, printers: &[SocketAddr], args: &[&str]) -> Self {
+        let broker = Broker::start_with(&dir.join("broker"), args, &[]);
         let mut started = Vec::with_capacity(agents);
         for number in 0..agents {
             let mine = printers.iter().enumerate().filter(|(at, _)| at % agents == number);
@@ -36,6 +41,28 @@ impl Ours {
             started.push(agent);
         }
         Self { broker, agents: started }
+    }
+
+    /// Ends all of them: the agents like a cut, the broker in order.
+    pub(crate) fn rest(&mut self) -> Result<()> {
+        self.agents.iter_mut().for_each(Agent::kill9);
+        ensure!(self.broker.process().terminate(WITHIN), "the broker does not end");
+        Ok(())
+    }
+
+    /// kill -9 of all of them.
+    pub(crate) fn kill(&mut self) {
+        self.agents.iter_mut().for_each(Agent::kill9);
+        self.broker.kill9();
+    }
+
+    /// Starts all of them again; how long the broker took until it served.
+    pub(crate) fn wake(&mut self) -> Duration {
+        let began = Instant::now();
+        self.broker.restart();
+        let took = began.elapsed();
+        self.agents.iter_mut().for_each(Agent::start);
+        took
     }
 
     pub(crate) fn broker_id(&mut self) -> u32 {
@@ -69,14 +96,28 @@ impl Ours {
         }
     }
 
-    /// Waits until the store says of every job that it is completed: the outcome is durable at the broker, too.
+    /// Waits until all agents are connected.
+    pub(crate) async fn await_online(&self, app: &Client) -> Result<()> {
+        let end = Instant::now() + WITHIN;
+        loop {
+            let online =
+                app.agents().await?.iter().filter(|agent| agent.status == AgentStatus::Online).count();
+            if online == self.agents.len() {
+                return Ok(());
+            }
+            ensure!(Instant::now() < end, "{online} of {} agents came", self.agents.len());
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Waits until the store says of every job that it is completed: the outcome is durable at the broker, too. One that is
+    /// held waits for a person, and is not waited for.
     pub(crate) async fn await_completed(&self, app: &Client) -> Result<()> {
         let end = Instant::now() + WITHIN;
         let open = JobList {
             states: vec![
                 State::Incoming,
                 State::Pending,
-                State::Held,
                 State::Sending,
                 State::Spooled,
                 State::Printing,

@@ -1,8 +1,11 @@
 //! The scenarios, each a file.
 
+mod backlog;
+mod cuts;
 mod fan_out;
 mod first_byte;
 mod labels;
+mod mixed;
 mod poster;
 mod sessions;
 mod storm;
@@ -51,8 +54,23 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         run: |programs, sheet| Box::pin(poster::run(programs, sheet)),
     },
     Scenario {
+        name: "mixed",
+        what: "labels beside a poster to the same agent, on loopback and over a slow line",
+        run: |programs, sheet| Box::pin(mixed::run(programs, sheet)),
+    },
+    Scenario {
         name: "storm",
         what: "everybody returns at once after the server was killed",
         run: |programs, sheet| Box::pin(storm::run(programs, sheet)),
+    },
+    Scenario {
+        name: "cuts",
+        what: "lines that are cut at random packets of documents",
+        run: |programs, sheet| Box::pin(cuts::run(programs, sheet)),
+    },
+    Scenario {
+        name: "backlog",
+        what: "start and rate of a broker whose store has very many jobs",
+        run: |programs, sheet| Box::pin(backlog::run(programs, sheet)),
     },
 ];

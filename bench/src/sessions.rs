@@ -16,10 +16,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use futures_util::{StreamExt as _, stream};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// Our default report interval, and so everybody's.
 pub(crate) const SIGN_OF_LIFE: Duration = Duration::from_secs(25);
@@ -57,42 +56,64 @@ pub(crate) trait Host: Send + Sync + 'static {
 #[derive(Debug)]
 pub(crate) struct Crowd {
     lives: JoinSet<Result<()>>,
+    tell: mpsc::Sender<()>,
     taken: mpsc::Receiver<()>,
     count: usize,
+    /// After this time the last one had begun: it dialled, or waited for its turn.
+    pub(crate) all_begun: Duration,
 }
 
 impl Crowd {
-    /// Connects so many, their signs of life spread over the interval. One that is refused is an error.
-    pub(crate) async fn connect<H: Host>(host: &Arc<H>, count: usize) -> Result<Self> {
-        let (crowd, failures) = Self::storm(host, count, DIALLING).await;
-        match failures.into_iter().next() {
-            Some(failure) => Err(failure),
-            None => Ok(crowd),
-        }
+    /// Nobody yet.
+    pub(crate) fn new() -> Self {
+        let (tell, taken) = mpsc::channel(DIALLING);
+        Self { lives: JoinSet::new(), tell, taken, count: 0, all_begun: Duration::ZERO }
     }
 
-    /// As many as can be of so many, with so many handshakes in flight, and why the others could not.
+    /// Connects so many, their signs of life spread over the interval. One that is refused is an error.
+    pub(crate) async fn connect<H: Host>(host: &Arc<H>, count: usize) -> Result<Self> {
+        let mut crowd = Self::new();
+        crowd.grow(host, count).await?;
+        Ok(crowd)
+    }
+
+    /// The same for those that are missing from so many.
+    pub(crate) async fn grow<H: Host>(&mut self, host: &Arc<H>, count: usize) -> Result<()> {
+        self.storm(host, count, DIALLING).await.into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// As many as can be of those that are missing from so many, and why the others could not: all of them want to come at
+    /// once, and so many handshakes are in flight.
     pub(crate) async fn storm<H: Host>(
+        &mut self,
         host: &Arc<H>,
         count: usize,
         in_flight: usize,
-    ) -> (Self, Vec<anyhow::Error>) {
-        let (tell, taken) = mpsc::channel(DIALLING);
-        let mut dialled = stream::iter(0..count)
-            .map(|number| {
-                let (host, tell) = (Arc::clone(host), tell.clone());
-                let first_after = SIGN_OF_LIFE.mul_f64(number as f64 / count as f64);
-                async move { host.connect(number, first_after, tell).await }
-            })
-            .buffer_unordered(in_flight);
-        let (mut lives, mut failures) = (JoinSet::new(), Vec::new());
-        while let Some(life) = dialled.next().await {
+    ) -> Vec<anyhow::Error> {
+        let (began, gate) = (Instant::now(), Arc::new(Semaphore::new(in_flight)));
+        let mut dialled = JoinSet::new();
+        for number in self.count..count {
+            let (host, tell, gate) = (Arc::clone(host), self.tell.clone(), Arc::clone(&gate));
+            let first_after = SIGN_OF_LIFE.mul_f64(number as f64 / count as f64);
+            dialled.spawn(async move {
+                let begun = began.elapsed();
+                let _permit = gate.acquire().await;
+                (begun, host.connect(number, first_after, tell).await)
+            });
+        }
+        self.count = count;
+        let mut failures = Vec::new();
+        while let Some(one) = dialled.join_next().await {
+            let life = one.context("a client").and_then(|(begun, life)| {
+                self.all_begun = self.all_begun.max(begun);
+                life
+            });
             match life {
-                Ok(life) => drop(lives.spawn(life)),
+                Ok(life) => drop(self.lives.spawn(life)),
                 Err(error) => failures.push(error),
             }
         }
-        (Self { lives, taken, count }, failures)
+        failures
     }
 
     /// Waits so long. A session that ends meanwhile is an error.

@@ -5,6 +5,7 @@
 //!   cargo xtask demo | natlab     builds what it needs, then runs it
 //!   cargo xtask test              a list of stages ── table of times ── "N passed, N failed"
 //!   cargo xtask bench             us and our peers, in one run
+//!   cargo xtask instructions      the hot paths' instructions, against what was recorded
 //!   cargo xtask deny              cargo-deny, or its own reading of deny.toml
 //!   cargo xtask mutants           deliberate defects, each of which a test must find
 //!   cargo xtask package           what people install: .deb, tar.gz, Containerfile
@@ -15,6 +16,7 @@ mod bench;
 mod console;
 mod demo;
 mod deny;
+mod instructions;
 mod mutants;
 mod natlab;
 mod package;
@@ -44,6 +46,7 @@ enum Command {
     Deny(deny::Args),
     Package(package::Args),
     Mutants(mutants::Args),
+    Instructions(instructions::Args),
 }
 
 fn main() -> ExitCode {
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Deny(args) => deny::run(&args),
         Command::Package(args) => package::run(&args),
         Command::Mutants(args) => mutants::run(&args),
+        Command::Instructions(args) => instructions::run(&args),
     };
     match result {
         Ok(code) => code,

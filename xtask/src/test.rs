@@ -15,7 +15,7 @@ use anyhow::{Result, anyhow, bail};
 use serde::Serialize;
 
 use stages::{STAGES, Stage};
-use tally::Tally;
+pub(crate) use tally::Tally;
 
 /// Run what CI runs
 ///
@@ -50,14 +50,14 @@ struct Row {
     seconds: f64,
     passed: u64,
     failed: u64,
-    /// Left out, because they need root.
+    /// Left out, because they need root, or another compiler.
     not_run: u64,
     detail: String,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     if args.list {
-        STAGES.iter().for_each(|stage| println!("{:8} {}", stage.name, stage.what));
+        STAGES.iter().for_each(|stage| println!("{:12} {}", stage.name, stage.what));
         return Ok(ExitCode::SUCCESS);
     }
     let chosen = choose(args)?;
@@ -128,15 +128,15 @@ fn conclude(json: bool, rows: &[Row], took: Duration) -> Result<ExitCode> {
             serde_json::json!({ "stages": rows, "passed": passed, "failed": failed, "not_run": not_run });
         println!("{all}");
     } else {
-        println!("\n{:10} {:>8} {:>7} {:>7} {:>7}", "stage", "seconds", "passed", "failed", "not run");
+        println!("\n{:12} {:>8} {:>7} {:>7} {:>7}", "stage", "seconds", "passed", "failed", "not run");
         for row in rows {
             let Row { stage, seconds, passed, failed, not_run, detail } = row;
-            println!("{stage:10} {seconds:>8.1} {passed:>7} {failed:>7} {not_run:>7}  {detail}");
+            println!("{stage:12} {seconds:>8.1} {passed:>7} {failed:>7} {not_run:>7}  {detail}");
         }
-        println!("{:10} {:>8.1}", "in all", took.as_secs_f64());
+        println!("{:12} {:>8.1}", "in all", took.as_secs_f64());
     }
     if not_run > 0 {
-        println!("{not_run} tests were not run: they need root");
+        println!("{not_run} tests were not run: they need root, or the compiler of bench/instructions.toml");
     }
     println!("{passed} passed, {failed} failed");
     Ok(if failed == 0 && passed > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })

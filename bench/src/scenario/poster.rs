@@ -108,7 +108,7 @@ fn add(sheet: &mut Sheet, subject: &'static str, bytes: u64, [up, both]: [Durati
 }
 
 /// A printer that takes everything and keeps nothing.
-async fn swallow() -> Result<SocketAddr> {
+pub(super) async fn swallow() -> Result<SocketAddr> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.context("no port is free")?;
     let address = listener.local_addr().context("a listener has an address")?;
     tokio::spawn(async move {

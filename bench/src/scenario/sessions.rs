@@ -22,18 +22,26 @@ const MOSQUITTO: &str = "mosquitto";
 const FRESH: &str = "RSS a session, fresh";
 const AFTER: &str = "RSS a session, a minute after a document";
 const IDLE_CPU: &str = "idle CPU, of a core";
+const GROWTH: &str = "RSS growth";
+const FURTHER: &str = "RSS a further session";
 const CONNECT_CPU: &str = "server CPU a connect";
+
+/// What connecting took has been given back by then, as far as it is given back at once.
+const SETTLED_AFTER: Duration = Duration::from_millis(500);
 
 /// How much of everything.
 struct Size {
     sessions: usize,
+    /// Memory is looked at on the way, too.
+    on_the_way: &'static [usize],
     idle: Duration,
     /// Turns of everybody at most: each takes minutes, and memory hardly differs between them.
     rounds: usize,
 }
 
-const FULL: Size = Size { sessions: 10_000, idle: Duration::from_secs(60), rounds: 3 };
-const QUICK: Size = Size { sessions: 200, idle: Duration::from_secs(2), rounds: 1 };
+const FULL: Size =
+    Size { sessions: 10_000, on_the_way: &[1000, 2000, 5000], idle: Duration::from_secs(60), rounds: 3 };
+const QUICK: Size = Size { sessions: 600, on_the_way: &[100, 300], idle: Duration::from_secs(2), rounds: 1 };
 
 pub(crate) async fn run(programs: &Programs, sheet: &mut Sheet) -> Result<()> {
     let size = if programs.quick { &QUICK } else { &FULL };
@@ -75,16 +83,31 @@ async fn turn_of_nats(
 async fn turn<H: Host>(sheet: &mut Sheet, subject: &'static str, host: &Arc<H>, size: &Size) -> Result<()> {
     let pid = host.pid();
     let (empty, cpu_empty) = (rss_bytes(pid)?, cpu_s(&[pid])?);
-    let mut crowd = Crowd::connect(host, size.sessions).await?;
+    let mut crowd = Crowd::new();
+    let mut growth = |sessions: usize| -> Result<u64> {
+        let bytes = rss_bytes(pid)?.saturating_sub(empty);
+        sheet.add(&format!("{GROWTH}, {sessions} sessions"), "MB", subject, bytes as f64 / 1e6);
+        Ok(bytes)
+    };
+    let mut before = (0, 0);
+    for &sessions in size.on_the_way {
+        crowd.grow(host, sessions).await?;
+        crowd.live(SETTLED_AFTER).await?;
+        before = (sessions, growth(sessions)?);
+    }
+    crowd.grow(host, size.sessions).await?;
     let cpu_connected = cpu_s(&[pid])?;
     let began = Instant::now();
     crowd.live(size.idle).await?;
     let idle_cpu = (cpu_s(&[pid])? - cpu_connected) / began.elapsed().as_secs_f64();
-    let each = |bytes: u64| bytes.saturating_sub(empty) as f64 / size.sessions as f64 / 1000.0;
-    sheet.add(FRESH, "KB", subject, each(rss_bytes(pid)?));
+    let each = |bytes: u64| bytes as f64 / size.sessions as f64 / 1000.0;
+    let fresh = growth(size.sessions)?;
+    let further = fresh.saturating_sub(before.1) as f64 / (size.sessions - before.0) as f64;
+    sheet.add(FRESH, "KB", subject, each(fresh));
+    sheet.add(FURTHER, "KB", subject, further / 1000.0);
     crowd.take_documents(host).await?;
     crowd.live(size.idle).await?;
-    sheet.add(AFTER, "KB", subject, each(rss_bytes(pid)?));
+    sheet.add(AFTER, "KB", subject, each(rss_bytes(pid)?.saturating_sub(empty)));
     sheet.add(IDLE_CPU, "", subject, idle_cpu);
     let connect_ms = (cpu_connected - cpu_empty) / size.sessions as f64 * 1e3;
     sheet.add(CONNECT_CPU, "ms", subject, connect_ms);
@@ -111,7 +134,8 @@ fn describe(sheet: &mut Sheet, size: &Size, rounds: usize) {
     sheet.setting("sign of life", format!("every {SIGN_OF_LIFE:?}, spread"));
     sheet.setting(
         "RSS",
-        "growth of VmRSS over the fresh process, divided by the sessions; 1 KB is 1,000 bytes",
+        "growth of VmRSS over the fresh process, divided by the sessions; a further session: the growth since the last look on \
+         the way, divided by the sessions since; 1 KB is 1,000 bytes",
     );
     sheet.setting(
         OURS,

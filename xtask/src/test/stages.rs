@@ -9,6 +9,7 @@ use super::tally::Tally;
 use super::tools;
 use crate::bench;
 use crate::console;
+use crate::instructions;
 use crate::mutants;
 use crate::run::{Stream, Tool, cargo, found};
 use crate::supply;
@@ -65,6 +66,8 @@ pub(super) const STAGES: &[Stage] = &[
     Stage::new("bench", "the bench's quick set: it runs, and counted figures have not grown", bench)
         .needs_tools()
         .on_request(),
+    Stage::new("instructions", "instructions of the hot paths, within 10 % of what was recorded", counted)
+        .needs_tools(),
     Stage::new("natlab", "the NAT lab (its quick set)", lab).needs_tools(),
 ];
 
@@ -164,13 +167,18 @@ fn crash() -> Result<Tally> {
     run_tests(&["--workspace"], true)
 }
 
-/// Small sizes of every scenario; times are printed and not judged.
+/// Small sizes of every scenario, all at the same time: what is counted is not changed by it, and much of it waits.
 fn bench() -> Result<Tally> {
     build_all()?;
-    let (well, output) = bench::bench(true)?.args(["--quick", "--json"]).watch(Stream::Out)?;
+    let (well, output) = bench::bench(true)?.args(["--quick", "--together", "--json"]).watch(Stream::Out)?;
     let (tally, failures) = guards::hold(&output);
     failures.iter().for_each(|failure| eprintln!("bench: {failure}"));
     Ok(tally.ended(well))
+}
+
+fn counted() -> Result<Tally> {
+    build_all()?;
+    instructions::compare()
 }
 
 /// Times on a shared machine are noisy: a scenario in which only a time was missed is played once more, and both are

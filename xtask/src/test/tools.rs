@@ -25,6 +25,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("gs", "ghostscript"),
     ("dbus-daemon", "dbus"),
     ("avahi-daemon", "avahi-daemon"),
+    ("valgrind", "valgrind"),
     ("curl", "curl"),
     ("jq", "jq"),
     ("python3", "python3-venv"),

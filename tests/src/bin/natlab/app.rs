@@ -11,7 +11,7 @@ use inkwire_client::protocol::job::State;
 use inkwire_client::{Client, EventItem, new_job};
 
 use crate::clock::now_ms;
-use crate::netns::Netns;
+use inkwire_tests::net::netns::Netns;
 
 /// How long an answer may take, over every restart of the broker that the lab makes.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);

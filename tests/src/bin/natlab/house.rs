@@ -13,9 +13,9 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
-use crate::hop::{Hop, Weather};
-use crate::netns::Netns;
 use crate::router;
+use inkwire_tests::net::hop::{Hop, Weather};
+use inkwire_tests::net::netns::Netns;
 
 /// Where the broker is, always.
 pub(crate) const BROKER: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 10);

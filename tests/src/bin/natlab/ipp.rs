@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use inkwire_tests::lab::wait_until;
 
-use crate::netns::Netns;
+use inkwire_tests::net::netns::Netns;
 
 /// The printer that takes PDF as it is.
 pub(crate) const PAPER: u16 = 8631;

@@ -12,18 +12,14 @@
 
 mod app;
 mod clock;
-mod hop;
 mod house;
 mod ipp;
 mod load;
-mod netns;
 mod play;
 mod router;
 mod scenario;
 mod selfcheck;
-mod sent;
 mod site;
-mod sys;
 mod urf;
 mod verdict;
 mod wire;
@@ -36,6 +32,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Parser;
+use inkwire_tests::net::{netns, sys};
 
 use play::Plan;
 use scenario::{SCENARIOS, Scenario};

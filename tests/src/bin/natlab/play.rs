@@ -14,10 +14,10 @@ use crate::house::House;
 use crate::load::{self, Sheet};
 use crate::router;
 use crate::scenario::{Kind, Scenario};
-use crate::sent::{self, Sent};
 use crate::site::Site;
 use crate::verdict::{self, Expected, Measured};
 use crate::wire::{What, Wire};
+use inkwire_tests::sent::{self, Sent};
 
 /// How a run is made.
 #[derive(Debug, Clone, Copy)]

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 
-use crate::netns::Netns;
+use inkwire_tests::net::netns::Netns;
 
 /// Plain masquerade would answer the first packet after a change with an RST (from whoever then gets it), and no agent
 /// would ever have to find out by itself. So: nothing invalid passes, a TCP connection begins with a SYN or not at all,

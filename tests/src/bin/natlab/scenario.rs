@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::hop::Weather;
 use crate::house::Line;
 use crate::verdict::{DETECTED_MS, OWN_ADDRESS_MS};
+use inkwire_tests::net::hop::Weather;
 
 /// What happens.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,7 +51,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("agent_address", Kind::PrivateAddress),
 ];
 
-const LOSSY: Weather = Weather { delay: Duration::from_millis(100), loss: 0.02 };
+const LOSSY: Weather = Weather { delay: Duration::from_millis(100), loss: 0.02, rate: None };
 
 impl Scenario {
     pub(crate) fn line(&self) -> Line {

@@ -11,12 +11,12 @@ use inkwire_client::protocol::ids::Sha256Digest;
 use inkwire_tests::lab::wait_until;
 
 use crate::clock::now_ms;
-use crate::hop::Weather;
 use crate::house::{BROKER, House, Line};
 use crate::ipp::{self, IppPrinters};
 use crate::router;
 use crate::urf;
 use crate::wire::{What, Wire};
+use inkwire_tests::net::hop::Weather;
 
 const PORT: u16 = 7;
 /// Long enough for an RST to come back over any of the lab's lines.
@@ -196,7 +196,7 @@ fn private_addresses_change(stem: &str) -> Result<()> {
 }
 
 fn hop_delays_and_loses(stem: &str) -> Result<()> {
-    let weather = Weather { delay: Duration::from_millis(100), loss: 0.02 };
+    let weather = Weather { delay: Duration::from_millis(100), loss: 0.02, rate: None };
     let mut house = House::build(stem, Line::Hop(weather))?;
     serve(&house)?;
     let mut calls = call_all(&house)?;

@@ -9,7 +9,7 @@ use std::thread;
 use anyhow::{Context, Result, bail};
 
 use crate::house::BROKER;
-use crate::netns::Netns;
+use inkwire_tests::net::netns::Netns;
 
 /// One packet of interest.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -7,12 +7,12 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 
 /// Runs a program to its end and returns its standard output.
-pub(crate) fn run<S: AsRef<OsStr>>(program: &str, args: impl IntoIterator<Item = S>) -> Result<String> {
+pub fn run<S: AsRef<OsStr>>(program: &str, args: impl IntoIterator<Item = S>) -> Result<String> {
     feed(program, args, "")
 }
 
 /// The same with something on its standard input.
-pub(crate) fn feed<S: AsRef<OsStr>>(
+pub fn feed<S: AsRef<OsStr>>(
     program: &str,
     args: impl IntoIterator<Item = S>,
     input: &str,

@@ -4,23 +4,27 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// One packet that the broker gave to a socket.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Sent {
+pub struct Sent {
     /// Unix milliseconds.
-    pub(crate) at_ms: f64,
-    pub(crate) agent: String,
-    pub(crate) epoch: u64,
-    pub(crate) printer: u16,
-    pub(crate) seq: u32,
+    pub at_ms: f64,
+    /// The agent's id.
+    pub agent: String,
+    /// Its session's.
+    pub epoch: u64,
+    /// The printer's number at its agent.
+    pub printer: u16,
+    /// Its place in the document.
+    pub seq: u32,
 }
 
 /// All of them, in order.
-pub(crate) fn packets(log: &str) -> Vec<Sent> {
+pub fn packets(log: &str) -> Vec<Sent> {
     log.lines().filter(|line| line.contains("packet sent")).filter_map(parse).collect()
 }
 
 /// How many packets of one document were sent more than once, for the document that had most of them. In the given stretch
 /// of the log every printer gets one document.
-pub(crate) fn twice_max(packets: &[Sent]) -> u64 {
+pub fn twice_max(packets: &[Sent]) -> u64 {
     let mut documents: BTreeMap<(&str, u16), (u64, BTreeSet<u32>)> = BTreeMap::new();
     for packet in packets {
         let (sent, distinct) = documents.entry((&packet.agent, packet.printer)).or_default();

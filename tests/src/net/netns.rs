@@ -8,24 +8,24 @@ use anyhow::{Context, Result, anyhow};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::sys::{feed, run};
+use super::sys::{feed, run};
 
 /// All our namespaces begin with this; then the process id of the lab that made them.
 const PREFIX: &str = "inklab";
 
 /// A name that nobody else has: `inklab-PID-RANDOM`, the stem of one lab's namespaces and of its folder.
-pub(crate) fn stem() -> String {
+pub fn stem() -> String {
     format!("{PREFIX}-{}-{:04x}", std::process::id(), rand::random::<u16>())
 }
 
 /// A network namespace.
 #[derive(Debug)]
-pub(crate) struct Netns {
+pub struct Netns {
     name: String,
 }
 
 impl Netns {
-    pub(crate) fn create(stem: &str, role: &str) -> Result<Self> {
+    pub fn create(stem: &str, role: &str) -> Result<Self> {
         let name = format!("{stem}-{role}");
         run("ip", ["netns", "add", &name])?;
         let made = Self { name };
@@ -34,36 +34,36 @@ impl Netns {
     }
 
     /// `ip -n NAME ...`, the arguments separated by spaces.
-    pub(crate) fn ip(&self, args: &str) -> Result<String> {
+    pub fn ip(&self, args: &str) -> Result<String> {
         run("ip", ["-n", &self.name].into_iter().chain(args.split_whitespace()))
     }
 
     /// A program of the host inside, the arguments separated by spaces.
-    pub(crate) fn exec(&self, line: &str) -> Result<String> {
+    pub fn exec(&self, line: &str) -> Result<String> {
         run("ip", ["netns", "exec", &self.name].into_iter().chain(line.split_whitespace()))
     }
 
     /// Rules for nftables.
-    pub(crate) fn nft(&self, rules: &str) -> Result<String> {
+    pub fn nft(&self, rules: &str) -> Result<String> {
         feed("ip", ["netns", "exec", &self.name, "nft", "-f", "-"], rules)
     }
 
     /// A kernel setting of this namespace, such as `net/ipv4/ip_forward`.
-    pub(crate) fn set(&self, key: &str, value: &str) -> Result<()> {
+    pub fn set(&self, key: &str, value: &str) -> Result<()> {
         let path = format!("/proc/sys/{key}");
         let written = self.inside(|| std::fs::write(&path, value));
         written?.with_context(|| format!("cannot set {path} in {}", self.name))
     }
 
     /// One end of a cable here, the other in another namespace.
-    pub(crate) fn cable(&self, end: &str, other: &Self, other_end: &str) -> Result<()> {
+    pub fn cable(&self, end: &str, other: &Self, other_end: &str) -> Result<()> {
         self.ip(&format!("link add {end} type veth peer name {other_end} netns {}", other.name))?;
         self.ip(&format!("link set {end} up"))?;
         other.ip(&format!("link set {other_end} up")).map(drop)
     }
 
     /// Moves the calling thread in, for good. Threads and processes that it starts are inside too.
-    pub(crate) fn enter(&self) -> Result<()> {
+    pub fn enter(&self) -> Result<()> {
         let path = format!("/run/netns/{}", self.name);
         let file = File::open(&path).with_context(|| format!("cannot open {path}"))?;
         move_into_link_name_space(file.as_fd(), Some(LinkNameSpaceType::Network))
@@ -71,7 +71,7 @@ impl Netns {
     }
 
     /// Runs something inside: sockets that it opens and processes that it starts belong to this namespace.
-    pub(crate) fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
+    pub fn inside<T: Send>(&self, work: impl FnOnce() -> T + Send) -> Result<T> {
         thread::scope(|scope| {
             let inside = scope.spawn(|| self.enter().map(|()| work()));
             inside.join().map_err(|_| anyhow!("what ran inside {} panicked", self.name))?
@@ -82,7 +82,7 @@ impl Netns {
 impl Drop for Netns {
     fn drop(&mut self) {
         if let Err(error) = remove(&self.name) {
-            eprintln!("natlab: {error:#}");
+            eprintln!("a namespace stays: {error:#}");
         }
     }
 }
@@ -104,7 +104,7 @@ fn remove(name: &str) -> Result<()> {
 }
 
 /// Removes namespaces and folders: those of labs whose process is gone, or those of `own`.
-pub(crate) fn sweep(own: Option<u32>) -> Result<()> {
+pub fn sweep(own: Option<u32>) -> Result<()> {
     let doomed = |name: &str| {
         let pid = name.strip_prefix(PREFIX)?.strip_prefix('-')?.split('-').next()?.parse::<u32>().ok()?;
         Some(own.map_or_else(|| !is_lab(pid), |own| own == pid))
@@ -127,5 +127,6 @@ pub(crate) fn sweep(own: Option<u32>) -> Result<()> {
 }
 
 fn is_lab(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "natlab")
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm"));
+    name.is_ok_and(|name| ["natlab", "inkwire-bench"].contains(&name.trim()))
 }
