@@ -7,6 +7,7 @@ pub(crate) mod agents;
 #[cfg(unix)]
 pub(crate) mod broker;
 pub(crate) mod certs;
+pub(crate) mod check;
 #[cfg(unix)]
 pub(crate) mod demo_router;
 pub(crate) mod document;

@@ -26,6 +26,7 @@ mod idp;
 mod isolation;
 mod issuers;
 mod jobs;
+mod kept;
 mod killed;
 mod lab;
 mod limits;

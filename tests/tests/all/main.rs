@@ -12,6 +12,7 @@
 mod arch;
 mod attack;
 mod cancel;
+mod care;
 mod crash;
 mod detect;
 mod support;
