@@ -38,4 +38,5 @@ mod proxies;
 mod session;
 mod stream;
 mod submit;
+mod tls;
 mod webhooks;

@@ -4,10 +4,12 @@
 mod bystander;
 mod dial;
 mod disk;
+mod frames;
 mod requests;
 mod session;
 mod spool;
 mod store;
+mod strangers;
 mod upload;
 
 use std::collections::BTreeMap;
