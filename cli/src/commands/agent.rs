@@ -116,6 +116,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
 }
 
 async fn serve(args: Args) -> Result<Exit, Failure> {
+    super::keep_memory_private()?;
     telemetry::init(args.log.as_deref(), args.log_json).map_err(Failure::usage)?;
     let mut raw: RawConfig = match &args.config {
         Some(path) => config::load(path).map_err(Failure::usage)?,

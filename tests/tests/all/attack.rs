@@ -6,6 +6,7 @@ mod dial;
 mod disk;
 mod frames;
 mod requests;
+mod secrets;
 mod session;
 mod spool;
 mod store;
