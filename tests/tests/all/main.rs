@@ -15,5 +15,6 @@ mod cancel;
 mod care;
 mod crash;
 mod detect;
+mod papers;
 mod support;
 mod truth;
