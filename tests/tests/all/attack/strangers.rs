@@ -269,9 +269,10 @@ async fn a_flood_of_handshakes_from_one_address_fails_nobody_else() {
     let mut agent = Agent::pair(&scene.path("honest"), &scene.broker, &[Printer::new("honest", sink.uri())]);
     agent.start();
     printers_online(&scene.client, 2).await;
-    let burn = || std::hint::black_box((0..100_000_u64).sum::<u64>());
-    let dummies =
-        Attackers::start((0..3).map(|_| Box::new(move || drop(burn())) as Box<dyn Fn() + Send>).collect());
+    let burn = || {
+        std::hint::black_box((0..100_000_u64).sum::<u64>());
+    };
+    let dummies = Attackers::start((0..3).map(|_| Box::new(burn) as Box<dyn Fn() + Send>).collect());
     let quiet = labels(&scene.client, &sink, 1_000_000..1_000_000 + count).await;
     dummies.stop();
 
