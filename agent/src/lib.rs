@@ -16,6 +16,7 @@
 
 mod agent;
 mod book;
+mod check;
 mod clock;
 pub mod config;
 mod desk;
@@ -31,6 +32,7 @@ mod spool;
 pub mod status;
 
 pub use agent::{Agent, Extras, RunError, StartError};
+pub use check::{CheckError, check};
 pub use config::{Config, ConfigError, RawConfig};
 pub use identity::IdentityError;
 pub use pair::{PairError, PairRequest, Paired, PairingCode, pair};

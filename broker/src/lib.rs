@@ -15,6 +15,7 @@ mod admin;
 mod api;
 mod app;
 mod auth;
+mod care;
 mod certs;
 mod clock;
 mod config;
@@ -33,6 +34,9 @@ mod webhooks;
 
 pub use api::{ApiMethod, api_methods};
 pub use app::{Broker, RunError, StartError};
+pub use care::{
+    Backup, BackupError, CheckError, RestoreError, Restored, UnusableFile, backup, check, restore,
+};
 pub use config::{
     Config, ConfigError, DEFAULT_LISTEN, OneOrMany, ProxyHeader, RawApi, RawConfig, RawIssuer, RawLimits,
     RawMetrics, RawOutbound, RawProxies, RawRetention, RawTls,

@@ -7,10 +7,14 @@ use std::time::Duration;
 pub(crate) const DEFAULT_MAX_CONNECTIONS: usize = 24_000;
 /// Connections from one address at once unless configured: a company's NAT with all its tills behind it.
 pub(crate) const DEFAULT_MAX_CONNECTIONS_PER_ADDRESS: usize = 4_096;
-/// Connections from one address that have not spoken HTTP yet: handshakes cost most, and honest peers finish them.
+/// Connections from one address that keep us waiting in their handshake: honest peers finish theirs.
 pub(crate) const MAX_HANDSHAKES_PER_ADDRESS: usize = 512;
-/// TLS handshakes at once, all addresses together: beyond it the kernel's backlog waits, so that those that have begun finish.
+/// TLS handshakes at once, all addresses together: beyond it those wait that have not begun, so that those that have begun finish ...
 pub(crate) const MAX_HANDSHAKES: usize = 256;
+/// ... of one address: a quarter, so that no address alone makes others wait ...
+pub(crate) const HANDSHAKE_TURNS_PER_ADDRESS: usize = MAX_HANDSHAKES / 4;
+/// ... and each for so long: two round trips around the world. Whoever takes longer goes on beside those that have their turn.
+pub(crate) const HANDSHAKE_TURN: Duration = Duration::from_millis(500);
 /// A PROXY header with its optional parts; ours reads addresses only.
 pub(crate) const MAX_PROXY_HEADER_BYTES: usize = 536;
 /// Headers of a request: a dial's token is below 1 KiB, browsers send some cookies.

@@ -7,6 +7,7 @@ pub(crate) mod agents;
 #[cfg(unix)]
 pub(crate) mod broker;
 pub(crate) mod certs;
+pub(crate) mod check;
 #[cfg(unix)]
 pub(crate) mod demo_router;
 pub(crate) mod document;
@@ -89,5 +90,19 @@ fn end_with_parent() -> Result<(), Failure> {
 
 #[cfg(not(target_os = "linux"))]
 fn end_with_parent() -> Result<(), Failure> {
+    Ok(())
+}
+
+/// What a daemon holds in memory (keys, documents) is written to no core dump, and no other process of the same user may look at it.
+#[cfg(target_os = "linux")]
+pub(crate) fn keep_memory_private() -> Result<(), Failure> {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    set_dumpable_behavior(DumpableBehavior::NotDumpable)
+        .map_err(|error| Failure::from(std::io::Error::from(error)))
+}
+
+#[cfg(not(target_os = "linux"))]
+#[expect(clippy::unnecessary_wraps, reason = "where it can be done it may fail")]
+pub(crate) fn keep_memory_private() -> Result<(), Failure> {
     Ok(())
 }

@@ -37,9 +37,10 @@ pub fn init(filter: Option<&str>, json: bool) -> Result<(), TelemetryError> {
     let from_environment = std::env::var(FILTER_VARIABLE).ok().filter(|text| !text.trim().is_empty());
     let text = filter.or(from_environment.as_deref()).unwrap_or(DEFAULT_FILTER);
     let colours = io::stderr().is_terminal();
+    let stderr = move || OneLine { to: io::stderr(), colours };
     match json {
         true => builder(text, io::stderr, false)?.json().flatten_event(true).finish().try_init()?,
-        false => builder(text, io::stderr, colours)?.finish().try_init()?,
+        false => builder(text, stderr, colours)?.finish().try_init()?,
     }
     Ok(())
 }
@@ -58,6 +59,40 @@ where
     let parsed = EnvFilter::try_new(filter);
     let parsed = parsed.map_err(|source| TelemetryError::Filter { filter: filter.to_owned(), source })?;
     Ok(tracing_subscriber::fmt().with_env_filter(parsed).with_writer(writer).with_ansi(colours))
+}
+
+/// Each event is one write, and stays one line whatever others have put into it: control characters are written as `\n`
+/// and `\x1b`. (JSON does that by itself.)
+struct OneLine<W> {
+    to: W,
+    /// Whether the colours' own escapes may pass; those of values are escaped before.
+    colours: bool,
+}
+
+impl<W: io::Write> io::Write for OneLine<W> {
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let (line, end) = match event.split_last() {
+            Some((b'\n', line)) => (line, &b"\n"[..]),
+            Some(_) | None => (event, &b""[..]),
+        };
+        let mut safe = String::with_capacity(event.len());
+        for c in String::from_utf8_lossy(line).chars() {
+            match c {
+                '\t' => safe.push(c),
+                '\x1b' if self.colours => safe.push(c),
+                c if c.is_control() => safe.extend(c.escape_default()),
+                c => safe.push(c),
+            }
+        }
+        let mut bytes = safe.into_bytes();
+        bytes.extend_from_slice(end);
+        self.to.write_all(&bytes)?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
 }
 
 #[cfg(test)]
@@ -83,10 +118,13 @@ mod tests {
     fn logged(filter: &str) -> String {
         let sink = Sink::default();
         let writer = sink.clone();
-        let subscriber = builder(filter, move || writer.clone(), false).unwrap().finish();
+        let writer = move || OneLine { to: writer.clone(), colours: false };
+        let subscriber = builder(filter, writer, false).unwrap().finish();
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!(agent = 7, "paired");
             tracing::debug!("decided");
+            let hostile = "x\n2026-11-22T00:00:00Z  INFO forged: all is well\r\u{1b}[2J\u{9b}2J";
+            tracing::warn!(title = hostile, shown = %hostile, "said {hostile}");
         });
         let bytes = sink.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
@@ -97,6 +135,16 @@ mod tests {
         let text = logged("info");
         assert!(text.contains("paired") && text.contains("agent=7") && !text.contains("decided"), "{text}");
         assert!(logged("debug").contains("decided"));
+    }
+
+    #[test]
+    fn what_others_say_forges_no_line_and_steers_no_terminal() {
+        let text = logged("warn");
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(
+            text.contains("forged") && !text.trim_end_matches('\n').contains(char::is_control),
+            "{text:?}"
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A peer made by hand: it writes HTTP and WebSocket frames byte by byte, so it can do what no library would let it.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::{self, Read as _, Write as _};
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,14 +56,8 @@ impl Peer {
         subprotocol: &str,
         bearer: Option<&str>,
     ) -> Result<Self, Box<Refused>> {
+        let mut peer = Self::open(url);
         let url: BrokerUrl = url.parse().expect("the broker's URL");
-        let tls = client_config(Trust::of(&url), Arc::new(ClockOffset::new())).expect("TLS can be set up");
-        let name = url.host().try_into().expect("a server name");
-        let tcp = TcpStream::connect((url.host(), url.port())).expect("the broker listens");
-        tcp.set_read_timeout(Some(READ_WITHIN)).expect("a socket takes a timeout");
-        tcp.set_nodelay(true).expect("a socket takes the option");
-        let session = rustls::ClientConnection::new(tls, name).expect("a TLS session");
-        let mut peer = Self { stream: rustls::StreamOwned::new(session, tcp), calls: 0 };
         let authority = url.authority();
         let authorization = bearer.map(|it| format!("Authorization: Bearer {it}\r\n")).unwrap_or_default();
         let request = format!(
@@ -73,6 +67,59 @@ impl Peer {
         );
         peer.raw(request.as_bytes());
         peer.answer().map_or(Ok(peer), Err)
+    }
+
+    /// A TLS connection, nothing said yet.
+    pub fn open(url: &str) -> Self {
+        Self::try_open(url, None).expect("the broker shakes hands")
+    }
+
+    /// The same from an address of the caller's choice.
+    ///
+    /// # Errors
+    /// Where the broker does not shake hands.
+    pub fn try_open(url: &str, from: Option<IpAddr>) -> io::Result<Self> {
+        let url: BrokerUrl = url.parse().expect("the broker's URL");
+        let tls = client_config(Trust::of(&url), Arc::new(ClockOffset::new())).expect("TLS can be set up");
+        let name = url.host().try_into().expect("a server name");
+        let to = (url.host(), url.port()).to_socket_addrs()?.next().expect("an address");
+        let mut tcp = match from {
+            Some(from) => dial_from(to, from)?,
+            None => TcpStream::connect(to)?,
+        };
+        tcp.set_read_timeout(Some(READ_WITHIN))?;
+        tcp.set_nodelay(true)?;
+        let mut session = rustls::ClientConnection::new(tls, name).expect("a TLS session");
+        while session.is_handshaking() {
+            session.complete_io(&mut tcp)?;
+        }
+        Ok(Self { stream: rustls::StreamOwned::new(session, tcp), calls: 0 })
+    }
+
+    /// From now on the broker has so long to take what is sent.
+    pub fn give_up_after(&mut self, within: Duration) {
+        self.stream.sock.set_write_timeout(Some(within)).expect("a socket takes a timeout");
+    }
+
+    /// Sends bytes as they are, then looks for a moment whether the broker has ended the connection.
+    ///
+    /// # Errors
+    /// Where it has, or takes nothing.
+    pub fn try_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)?;
+        self.stream.flush()?;
+        if bytes.len() > 1 {
+            return Ok(());
+        }
+        self.stream.sock.set_read_timeout(Some(Duration::from_millis(200)))?;
+        match self.stream.read(&mut [0; 16 * 1024]) {
+            // The broker says why with its last words.
+            Ok(_) => Err(io::ErrorKind::BrokenPipe.into()),
+            Err(error) if [io::ErrorKind::WouldBlock, io::ErrorKind::TimedOut].contains(&error.kind()) => {
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Reads the head of the answer, and the body where it is a refusal.
@@ -97,6 +144,15 @@ impl Peer {
         if let Err(error) = self.stream.write_all(bytes).and_then(|()| self.stream.flush()) {
             println!("the broker takes no more: {error}");
         }
+    }
+
+    /// Whatever comes until the end.
+    pub fn rest(&mut self) -> String {
+        let mut bytes = Vec::new();
+        if let Err(error) = self.stream.read_to_end(&mut bytes) {
+            println!("the broker ended without a word: {error}");
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// Sends a text message.
@@ -183,6 +239,18 @@ impl Peer {
         let mut buffer = vec![0; bytes];
         self.stream.read_exact(&mut buffer).ok().map(|()| buffer)
     }
+}
+
+/// A TCP connection from an address of this machine's own, such as any of 127.0.0.0/8.
+///
+/// # Errors
+/// Where it cannot be made.
+pub fn dial_from(to: SocketAddr, from: IpAddr) -> io::Result<TcpStream> {
+    use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    bind(&socket, &SocketAddr::new(from, 0))?;
+    connect(&socket, &to)?;
+    Ok(socket.into())
 }
 
 /// A whole frame as a client sends it (RFC 6455 section 5.2), masked with zeros.

@@ -27,10 +27,7 @@ use crate::shared::Shared;
 use crate::shared::stirred::Stirred;
 use crate::spool::part::{self, PartFile};
 use crate::spool::reader::{self, JobRow, Meta};
-use crate::spool::{Change, JobKey, LEDGER_FILE, Ledger, LedgerError, Phase, sweep};
-
-/// Large documents, in the state directory.
-const SPOOL_DIR: &str = "spool";
+use crate::spool::{Change, JobKey, LEDGER_FILE, Ledger, LedgerError, Phase, SPOOL_DIR, sweep};
 
 /// Everything that is open.
 pub(super) struct Opened {

@@ -8,6 +8,7 @@ mod bounded;
 pub(crate) mod change;
 mod fresh;
 mod glance;
+mod inspect;
 mod known;
 mod ledger;
 pub(crate) mod part;
@@ -20,11 +21,15 @@ mod writer;
 /// The ledger, in the state directory.
 pub(crate) const LEDGER_FILE: &str = "ledger.sqlite3";
 
+/// Large documents, in the state directory.
+pub(crate) const SPOOL_DIR: &str = "spool";
+
 pub use glance::LastJob;
 pub use ledger::LedgerError;
 
 pub(crate) use change::{Change, JobKey, Phase};
 pub(crate) use glance::last_job;
+pub(crate) use inspect::{Document, Inspector, Whole, whole};
 pub(crate) use ledger::Ledger;
 pub(crate) use space::free_bytes;
 

@@ -162,7 +162,7 @@ impl PartFile {
 }
 
 /// Reads the data as far as the checksums match; returns the first packet that does not.
-fn walk(data: &mut File, layout: Layout, entries: &[u8], hash: &mut Sha256) -> io::Result<u32> {
+pub(super) fn walk(data: &mut File, layout: Layout, entries: &[u8], hash: &mut Sha256) -> io::Result<u32> {
     let mut reader = io::BufReader::with_capacity(crate::limits::READ_BYTES, data);
     let mut packet = vec![0; layout.packet_bytes() as usize];
     let mut prefix = Prefix::new(layout, entries);

@@ -102,6 +102,17 @@ pub(super) fn open(path: &std::path::Path, agent: &str, spool: &str) -> Result<C
     Ok(connection)
 }
 
+/// The version of a ledger; refuses one that a newer program wrote.
+pub(super) fn version(connection: &Connection) -> Result<i64, LedgerError> {
+    match connection.query_row("PRAGMA user_version", [], |row| row.get(0))? {
+        found if found > VERSION => {
+            let path = connection.path().unwrap_or_default().to_owned();
+            Err(LedgerError::Newer { path, found, known: VERSION })
+        }
+        found => Ok(found),
+    }
+}
+
 /// A second connection, for reading only.
 pub(super) fn open_reader(path: &std::path::Path) -> Result<Connection, LedgerError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;

@@ -155,3 +155,38 @@ async fn a_document_that_breaks_off_never_looks_whole_to_the_program() {
     is_gone(std::fs::read_to_string(dir.path().join("pid")).unwrap().trim()).await;
     assert!(!dir.path().join("whole").exists());
 }
+
+#[tokio::test]
+async fn nothing_that_a_job_says_becomes_a_command() {
+    let dir = tempfile::tempdir().unwrap();
+    // The program is named with its arguments by the configuration; a shell sees none of the job's words but as values.
+    let uri = script(
+        dir.path(),
+        "cat > $1/got; printf '%s\\n' \"$#\" \"$INKWIRE_TITLE\" \"$INKWIRE_FORMAT\" > $1/said",
+    );
+    for hostile in [
+        "; touch $1/pwned; #",
+        "$(touch pwned)",
+        "`touch pwned`",
+        "a\nINKWIRE_JOB=forged\nPATH=/tmp",
+        "a\0b",
+        "--help",
+        "../../../etc/passwd",
+    ] {
+        let mut task = task(ZPL.len(), &format!("text/plain; {hostile}"));
+        task.title = hostile.to_owned();
+        let (journal, never) = (Recorder::new(), CancellationToken::new());
+        let outcome = within(backend(&*uri).print(&task, &mut Script::whole(ZPL), &journal, &never)).await;
+        assert_eq!(outcome, Outcome::Completed { witness: Witness::Program, detail: None }, "{hostile:?}");
+        let said = std::fs::read_to_string(dir.path().join("said")).unwrap();
+        let lines: Vec<&str> = said.lines().collect();
+        assert_eq!((lines.len(), lines[0]), (3, "1"), "{hostile:?}: {said}");
+        let shown: String = hostile.chars().filter(|c| !c.is_control()).collect();
+        assert!(lines[1].contains(shown.split_whitespace().next().unwrap()), "{hostile:?}: {said}");
+        assert!(std::fs::read(dir.path().join("got")).unwrap() == ZPL);
+        let mut names: Vec<_> =
+            std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["got", "said", "script.sh"], "{hostile:?}");
+    }
+}

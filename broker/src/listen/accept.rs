@@ -17,11 +17,10 @@ pub(crate) async fn accept_loop(port: Arc<Port>, listener: TcpListener, kind: Ki
         loop {
             // Never closed: an error cannot come.
             let Ok(place) = port.connections.clone().acquire_owned().await else { return };
-            let Ok(handshake) = port.handshakes.clone().acquire_owned().await else { return };
             match listener.accept().await {
                 Ok((stream, peer)) => {
                     failing = false;
-                    let serving = connection::serve(port.clone(), stream, (peer, kind), place, handshake);
+                    let serving = connection::serve(port.clone(), stream, (peer, kind), place);
                     port.tracker.spawn(serving);
                 }
                 Err(error) => {

@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{From, Io, Kind, PlainIo, Port, proxy_v2, route};
+use super::{From, Io, Kind, PlainIo, Port, proxy_v2, route, turns};
 use crate::addresses::Place;
 use crate::config::ProxyHeader;
 use crate::limits::MAX_HTTP_HEADER_BYTES;
@@ -36,16 +36,13 @@ pub(super) async fn serve(
     stream: TcpStream,
     (tcp, kind): (SocketAddr, Kind),
     place: OwnedSemaphorePermit,
-    handshake: OwnedSemaphorePermit,
 ) {
     let tcp = SocketAddr::new(tcp.ip().to_canonical(), tcp.port());
     if let Kind::Console(_) = kind {
-        drop(handshake);
         return serve_plain(port, stream, From { tcp, peer: tcp, kind }, place).await;
     }
     let shaking = Box::pin(shake_hands(&port, stream, tcp));
     let shaken = port.closing.run_until_cancelled(shaking).await;
-    drop(handshake);
     let Some(shaken) = shaken else { return };
     match shaken {
         Ok((io, meter, from, address_place)) => {
@@ -99,10 +96,16 @@ async fn shake_hands(
         false => Ok(None),
     };
     let place = enter(&port.by_address)?;
+    let silent = enter(&port.handshakes_by_address)?;
+    let spoke = tokio::time::timeout(HANDSHAKE_WITHIN, stream.get_ref().readable()).await;
+    spoke.map_err(|_| Failed::TimedOut)?.map_err(Failed::Tls)?;
+    // While it waits for us, it is not the one that keeps us waiting.
+    drop(silent);
+    let turn = port.turns.take(counted.then(|| peer.ip())).await.ok_or(Failed::TimedOut)?;
     let _handshaking = enter(&port.handshakes_by_address)?;
     let meter = stream.meter();
-    let tls = tokio::time::timeout(HANDSHAKE_WITHIN, accept_tls(stream, port.tls.config())).await;
-    let tls = tls.map_err(|_| Failed::TimedOut)?.map_err(Failed::Tls)?;
+    let shaking = tokio::time::timeout(HANDSHAKE_WITHIN, accept_tls(stream, port.tls.config()));
+    let tls = turns::within(turn, shaking).await.map_err(|_| Failed::TimedOut)?.map_err(Failed::Tls)?;
     Ok((tls, meter, From { tcp, peer, kind: Kind::Tls }, place))
 }
 

@@ -1,10 +1,10 @@
 //! The one TLS port: accepts, shakes hands, and gives each request to where it belongs.
 //!
 //! ```text
-//!  TcpListener ─ permit first ─▶ PROXY v2? ─▶ TLS ─▶ HTTP/1.1 ─┬─ /v1/agent ─ dial token ─▶ sessions
-//!                                                               ├─ /v1/pair ──────────────▶ pairing
-//!                                                               ├─ /v1/app ───────────────▶ api (JSON-RPC)
-//!                                                               └─ everything else ───────▶ api (REST)
+//!  TcpListener ─ place first ─▶ PROXY v2? ─ first byte, turn ─▶ TLS ─▶ HTTP/1.1 ─┬─ /v1/agent ─ dial token ─▶ sessions
+//!                                                                                ├─ /v1/pair ──────────────▶ pairing
+//!                                                                                ├─ /v1/app ───────────────▶ api (JSON-RPC)
+//!                                                                                └─ everything else ───────▶ api (REST)
 //! ```
 //!
 //! The console may have a second port, plain HTTP on a loopback address: the same router and app WebSocket without TLS.
@@ -17,6 +17,7 @@ mod connection;
 mod forwarded;
 mod proxy_v2;
 mod route;
+mod turns;
 mod upgrade;
 
 use std::net::SocketAddr;
@@ -31,7 +32,7 @@ use tokio_util::task::TaskTracker;
 use crate::addresses::Addresses;
 use crate::api::Api;
 use crate::config::{Limits, Proxies};
-use crate::limits::{MAX_HANDSHAKES, MAX_HANDSHAKES_PER_ADDRESS};
+use crate::limits::MAX_HANDSHAKES_PER_ADDRESS;
 use crate::pairing::Pairings;
 use crate::sessions::SharedSessions;
 
@@ -56,7 +57,7 @@ pub(crate) struct Port {
     /// Cancelled when nothing new is to be begun.
     pub(crate) closing: CancellationToken,
     connections: Arc<Semaphore>,
-    handshakes: Arc<Semaphore>,
+    turns: Arc<turns::Turns>,
     by_address: Arc<Addresses>,
     handshakes_by_address: Arc<Addresses>,
 }
@@ -89,7 +90,7 @@ impl Port {
             tracker,
             closing,
             connections: Arc::new(Semaphore::new(limits.max_connections)),
-            handshakes: Arc::new(Semaphore::new(MAX_HANDSHAKES)),
+            turns: turns::Turns::new(),
             by_address: Addresses::new(limits.max_connections_per_address),
             handshakes_by_address: Addresses::new(MAX_HANDSHAKES_PER_ADDRESS),
         }

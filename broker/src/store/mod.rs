@@ -34,7 +34,7 @@ pub(crate) use rows::{
     AccountRow, AgentRow, DocumentContent, EventBounds, FetchRow, JobCounts, JobPage, JobRow, KeyRow,
     LoginRow, PasswordHash, PrinterRow, UsageRow, UserRow, Waiting, WebhookRow,
 };
-pub(crate) use sqlite::{OpenError, SqliteStore};
+pub(crate) use sqlite::{Entry, Held, Inspector, OpenError, SqliteStore};
 
 /// All that a store can be asked, for tests that hold the engine itself.
 #[cfg(test)]

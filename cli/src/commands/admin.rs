@@ -1,4 +1,6 @@
-//! `inkwire admin`: over the Unix socket in the broker's data folder.
+//! `inkwire admin`: over the Unix socket in the broker's data folder, and what is done with that folder itself.
+
+mod care;
 
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -7,6 +9,7 @@ use clap::{Subcommand, ValueEnum};
 use inkwire_client::protocol::ids::{AgentId, EnrolmentId, KeyId};
 use serde_json::{Value, json};
 
+use self::care::Care;
 use crate::admin_socket;
 use crate::exit::{Exit, Failure};
 use crate::output::{self, Table, clean};
@@ -20,6 +23,8 @@ use crate::words;
 ///   inkwire admin key create --name till --scope submit
 ///   inkwire admin --data /srv/inkwire enrolment create
 ///   inkwire admin agent release 018f7d2e-5b7a-7000-8000-3f1a5b2c4d6e
+///   inkwire admin backup /backups/inkwire-monday
+///   inkwire admin check
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Args {
@@ -66,6 +71,8 @@ enum What {
     },
     /// How the broker is
     Status,
+    #[command(flatten)]
+    Care(Care),
 }
 
 #[derive(Debug, Subcommand)]
@@ -252,7 +259,11 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     let data = args.data.or_else(super::broker::default_data_dir);
     let data =
         data.ok_or_else(|| Failure::usage("name the broker's data folder: --data DIR or INKWIRE_DATA"))?;
-    let (method, params) = request(args.what)?;
+    let what = match args.what {
+        What::Care(what) => return care::run(what, data, args.json).await,
+        what => what,
+    };
+    let (method, params) = request(what)?;
     let result = admin_socket::call(&admin_socket::in_data_dir(&data), method, params).await?;
     if args.json {
         output::json(&result)?;
@@ -308,6 +319,7 @@ fn request(what: What) -> Result<(&'static str, Value), Failure> {
             ("agent.release", json!({ "agent": id, "account": account }))
         }
         What::Status => ("status", json!({})),
+        What::Care(_) => return Err(Failure::usage("this is not for the broker")),
     })
 }
 

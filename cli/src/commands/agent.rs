@@ -47,6 +47,7 @@ pub(crate) struct Args {
 enum Command {
     Pair(Pair),
     Status(status::Args),
+    Check(Check),
     #[cfg(target_os = "linux")]
     Install(install::Args),
     #[cfg(target_os = "linux")]
@@ -77,10 +78,35 @@ struct Pair {
     json: bool,
 }
 
+/// Check that the state folder is whole: identity, ledger, and the spool against the ledger
+///
+/// Writes nothing and may run beside the agent. Exit code 0: everything is there. 1: something is damaged; each line says
+/// what and what to do. 3: there is nothing to check.
+///
+///   inkwire agent check
+///   inkwire agent check --state /var/lib/inkwire/agent --json
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment)]
+struct Check {
+    /// The folder that holds identity, ledger and spool
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Leave out what reads every byte
+    #[arg(long)]
+    quick: bool,
+    /// One JSON object instead of words
+    #[arg(long)]
+    json: bool,
+}
+
 pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     match args.command {
         Some(Command::Pair(args)) => pair_with(args).await,
         Some(Command::Status(args)) => status::run(args),
+        Some(Command::Check(args)) => {
+            let report = inkwire_agent::check(&state_dir(args.state)?, args.quick);
+            super::check::show(&report.map_err(|error| Failure::new(Exit::Refused, error))?, args.json)
+        }
         #[cfg(target_os = "linux")]
         Some(Command::Install(args)) => install::run(args).await,
         #[cfg(target_os = "linux")]
@@ -90,6 +116,7 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
 }
 
 async fn serve(args: Args) -> Result<Exit, Failure> {
+    super::keep_memory_private()?;
     telemetry::init(args.log.as_deref(), args.log_json).map_err(Failure::usage)?;
     let mut raw: RawConfig = match &args.config {
         Some(path) => config::load(path).map_err(Failure::usage)?,

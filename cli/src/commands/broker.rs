@@ -69,6 +69,7 @@ struct ReadyFile<'a> {
 }
 
 pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
+    super::keep_memory_private()?;
     telemetry::init(args.log.as_deref(), args.log_json).map_err(Failure::usage)?;
     let ready_file = args.ready_file.clone();
     let config = configuration(args)?;

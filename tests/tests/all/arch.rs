@@ -68,6 +68,8 @@ const BROKER: &[(&str, &[&str])] = &[
         ],
     ),
     ("admin", &["api", "auth", "store"]),
+    // Looks at a folder from outside, and copies it.
+    ("care", &["store"]),
     // Only reads, and nobody stands on it.
     ("metrics", &["api", "sessions", "store"]),
     ("listen", &["addresses", "api", "auth", "config", "pairing", "sessions"]),
@@ -117,6 +119,8 @@ const AGENT: &[(&str, &[&str])] = &[
         ],
     ),
     ("status", &["identity", "link", "shared", "spool"]),
+    // Looks at a folder from outside.
+    ("check", &["identity", "spool"]),
     ("pair", &["identity"]),
     ("desk", &["book", "link", "shared", "spool"]),
     ("print", &["book", "desk", "link", "printers", "shared", "spool"]),

@@ -4,10 +4,13 @@
 mod bystander;
 mod dial;
 mod disk;
+mod frames;
 mod requests;
+mod secrets;
 mod session;
 mod spool;
 mod store;
+mod strangers;
 mod upload;
 
 use std::collections::BTreeMap;

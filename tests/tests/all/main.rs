@@ -12,7 +12,9 @@
 mod arch;
 mod attack;
 mod cancel;
+mod care;
 mod crash;
 mod detect;
+mod papers;
 mod support;
 mod truth;

@@ -5,6 +5,7 @@ mod apply;
 mod census;
 mod events;
 mod incarnation;
+mod inspect;
 mod job_pages;
 mod map;
 mod read;
@@ -27,6 +28,8 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 
 use super::{Change, CommitError, Meters, Outcome, ReadError};
+
+pub(crate) use inspect::{Entry, Held, Inspector};
 
 /// Older versions have a bug in WAL mode that can lose commits (sqlite.org/wal.html, "WAL-reset bug").
 const OLDEST_SQLITE: i32 = 3_051_003;

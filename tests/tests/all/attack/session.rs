@@ -12,13 +12,13 @@ use serde_json::{Value, json};
 use super::{RAW, Scene};
 
 /// A paired agent that dials as it should, and then does what it likes.
-struct Rogue {
+pub(super) struct Rogue {
     route: Route,
     member: Member,
 }
 
 impl Rogue {
-    async fn of(scene: &Scene) -> Self {
+    pub(super) async fn of(scene: &Scene) -> Self {
         let route = Route::to(scene.url());
         let token = enrolments(&scene.broker.data(), 1).await.remove(0);
         let member = Member::pair(&route, 1, token).await;
@@ -38,7 +38,7 @@ impl Rogue {
     }
 
     /// Dials and says hello.
-    fn begin(&mut self, scene: &Scene) -> Peer {
+    pub(super) fn begin(&mut self, scene: &Scene) -> Peer {
         let mut peer = self.dial(scene);
         peer.text(&self.hello().to_string());
         let Heard::Text(welcome) = peer.hear() else { panic!("hello was not answered") };
