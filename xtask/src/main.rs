@@ -15,11 +15,13 @@ mod bench;
 mod console;
 mod demo;
 mod deny;
+mod fuzz;
 mod mutants;
 mod natlab;
 mod package;
 mod python;
 mod run;
+mod sim;
 mod supply;
 mod test;
 
@@ -43,7 +45,9 @@ enum Command {
     Natlab(natlab::Args),
     Deny(deny::Args),
     Package(package::Args),
+    Sim(sim::Args),
     Mutants(mutants::Args),
+    Fuzz(fuzz::Args),
 }
 
 fn main() -> ExitCode {
@@ -55,7 +59,9 @@ fn main() -> ExitCode {
         Command::Natlab(args) => natlab::run(&args),
         Command::Deny(args) => deny::run(&args),
         Command::Package(args) => package::run(&args),
+        Command::Sim(args) => sim::run(&args),
         Command::Mutants(args) => mutants::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
     };
     match result {
         Ok(code) => code,

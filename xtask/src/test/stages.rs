@@ -9,6 +9,7 @@ use super::tally::Tally;
 use super::tools;
 use crate::bench;
 use crate::console;
+use crate::fuzz;
 use crate::mutants;
 use crate::run::{Stream, Tool, cargo, found};
 use crate::supply;
@@ -54,6 +55,7 @@ pub(super) const STAGES: &[Stage] = &[
     Stage::new("tests", "unit, pair, attack and end-to-end tests", tests).needs_tools(),
     Stage::new("doc", "doc tests", doc),
     Stage::new("mutants", "deliberate defects in the protocol, each found by its test", protocol_mutants),
+    Stage::new("fuzz", "parsers and rules given whatever bytes, 10 s each (nightly)", fuzzing),
     Stage::new("console", "the web console: types, rules, and a browser against a real broker", console)
         .needs_tools(),
     Stage::new("demo", "inkwire demo --once --json, its object checked", demo).needs_tools(),
@@ -158,6 +160,16 @@ fn doc() -> Result<Tally> {
 fn protocol_mutants() -> Result<Tally> {
     let (passed, failed) = mutants::of_package("inkwire-protocol")?;
     Ok(Tally { passed, failed, not_run: 0 })
+}
+
+fn fuzzing() -> Result<Tally> {
+    match fuzz::all(10)? {
+        Some((passed, failed)) => Ok(Tally { passed, failed, not_run: 0 }),
+        None => {
+            println!("fuzz: not checked: needs nightly (rustup toolchain install nightly)");
+            Ok(Tally { passed: 0, failed: 0, not_run: 0 })
+        }
+    }
 }
 
 fn crash() -> Result<Tally> {
