@@ -6,6 +6,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::run::{Stream, Tool, cargo, root};
 
+/// Seeds in CI: some 20 s on two processors.
+const CI_SEEDS: u64 = 200;
 /// Which seeds were played, sitting by sitting.
 const RECORD: &str = "tests/RECORD.md";
 const HEAD: &str = "# Record
@@ -18,7 +20,7 @@ Sittings of `cargo xtask sim --resume`: each goes on where the last one stopped.
 
 /// Play broker and agents in one thread under virtual time, with faults drawn from seeds
 ///
-/// A seed that breaks a rule is printed and made short; keep its story in tests/sim/stories.
+/// A seed that breaks a rule is printed and made short; keep its story in tests/sim/kept.
 ///
 ///   cargo xtask sim                          200 seeds, as in CI
 ///   cargo xtask sim --seed 4711              one of them, told step by step
@@ -35,6 +37,9 @@ pub(crate) struct Args {
     /// Only this seed, told step by step
     #[arg(long, conflicts_with_all = ["seeds", "from", "resume"])]
     seed: Option<u64>,
+    /// Break rules on purpose (tests/sim/mutants.rs): each has to be found
+    #[arg(long, conflicts_with_all = ["seed", "from", "resume"])]
+    mutants: bool,
     /// Go on after the last sitting in tests/RECORD.md, and note this one there
     #[arg(long, conflicts_with = "from")]
     resume: bool,
@@ -44,6 +49,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     build()?;
     if let Some(seed) = args.seed {
         return Tool::built("sim")?.args(["--seed", &seed.to_string()]).code();
+    }
+    if args.mutants {
+        return Tool::built("sim")?.args(["--mutants", "--seeds", &args.seeds.to_string()]).code();
     }
     let record = if args.resume { record()? } else { String::new() };
     let from = if args.resume { next_seed(&record)? } else { args.from };
@@ -60,6 +68,23 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             .with_context(|| format!("cannot write {RECORD}"))?;
     }
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What CI plays, of the binary that is built: seeds and broken rules that were as they should be, and those that were not.
+pub(crate) fn stage() -> Result<(u64, u64)> {
+    let (_, seeds) = Tool::built("sim")?.args(["--seeds", &CI_SEEDS.to_string()]).watch(Stream::Out)?;
+    let (_, mutants) = Tool::built("sim")?.args(["--mutants", "--seeds", "400"]).watch(Stream::Out)?;
+    let (held, failed) = counts(&seeds, "held,").context("sim does not say how many seeds held")?;
+    let (found, survived) =
+        counts(&mutants, "found,").context("sim does not say how many mutants it found")?;
+    Ok((held + found, failed + survived))
+}
+
+/// The numbers before this word and after it in the line that ends with them: `200 held, 0 failed`.
+fn counts(output: &str, word: &str) -> Option<(u64, u64)> {
+    let words: Vec<&str> = output.lines().rfind(|line| line.contains(word))?.split_whitespace().collect();
+    let at = words.iter().rposition(|found| *found == word)?;
+    Some((words.get(at.checked_sub(1)?)?.parse().ok()?, words.get(at + 1)?.parse().ok()?))
 }
 
 fn build() -> Result<()> {
@@ -87,6 +112,14 @@ fn next_seed(record: &str) -> Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_line_is_counted() {
+        let line = "seed 7: I4: so\nseeds 1 to 200: 199 held, 1 failed; 1 jobs\n";
+        assert_eq!(counts(line, "held,"), Some((199, 1)));
+        assert_eq!(counts("mutants: 12 found, 0 survived\n", "found,"), Some((12, 0)));
+        assert_eq!(counts("sim ended\n", "held,"), None);
+    }
 
     #[test]
     fn a_sitting_begins_after_the_last_one() {

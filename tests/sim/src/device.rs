@@ -265,7 +265,6 @@ impl Backend for Printer {
                 self.0.name, task.job, task.attempt, task.copy
             )
         });
-        watch::printed(task);
         // What it says of it takes a moment, in which much can happen.
         tokio::time::sleep(Duration::from_millis(20)).await;
         match (self.0.now(), self.0.nature) {

@@ -71,6 +71,7 @@ pub(crate) struct Disk {
     files: Mutex<BTreeMap<PathBuf, Shared>>,
     databases: Mutex<BTreeMap<String, Connection>>,
     full: AtomicBool,
+    fails: AtomicU64,
     /// How long a sync takes.
     pub(crate) sync_us: AtomicU64,
     /// Another one each time all of it is replaced.
@@ -133,8 +134,29 @@ impl Disk {
         }
     }
 
+    /// Takes away files with this word in their names.
+    pub(crate) fn remove(&self, word: &str) {
+        lock(&self.files).retain(|path, _| !path.to_string_lossy().contains(word));
+    }
+
+    /// The so-many-th sync of a file from now fails, once.
+    pub(crate) fn fail_at(&self, sync: u64) {
+        self.fails.store(sync, Ordering::Release);
+    }
+
+    fn fails_now(&self) -> bool {
+        self.fails.load(Ordering::Acquire) > 0 && self.fails.fetch_sub(1, Ordering::AcqRel) == 1
+    }
+
     pub(crate) fn set_full(&self, full: bool) {
         self.full.store(full, Ordering::Release);
+        // A database grows no further; what fits into its free pages is still written.
+        for database in lock(&self.databases).values() {
+            let pages = if full { "1" } else { "1073741823" };
+            let set = database
+                .query_row(&format!("PRAGMA max_page_count = {pages}"), [], |row| row.get::<_, i64>(0));
+            assert!(set.is_ok(), "{set:?}");
+        }
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -258,6 +280,9 @@ impl File {
     pub(crate) fn sync_data(&self) -> io::Result<()> {
         self.process.half_sync();
         self.alive()?;
+        if self.process.disk.fails_now() {
+            return Err(io::Error::other("the disk cannot write this"));
+        }
         match &self.folder {
             Some(folder) => self.process.disk.keep_names(folder),
             None => lock(&self.content).sync(),

@@ -23,6 +23,7 @@ mod chance;
 mod device;
 mod disk;
 mod log;
+pub mod mutant;
 mod rt;
 mod shrink;
 mod st;
@@ -43,7 +44,20 @@ pub fn play(story: &Story) -> Verdict {
     world::play(story, false)
 }
 
+/// Plays a story with a rule broken on purpose.
+pub fn play_broken(story: &Story, mutant: &str) -> Verdict {
+    mutant::choose(Some(mutant));
+    let verdict = world::play(story, false);
+    mutant::choose(None);
+    verdict
+}
+
 /// Plays a story and writes down what happens.
 pub fn tell(story: &Story) -> Verdict {
     world::play(story, true)
+}
+
+/// The first seed within so many that tells of a rule that is broken on purpose, and the rule that it names.
+pub fn finds(mutant: &str, seeds: u64) -> Option<(u64, &'static str)> {
+    (1..=seeds).find_map(|seed| Some((seed, play_broken(&Story::of(seed), mutant).broken()?.0)))
 }

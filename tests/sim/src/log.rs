@@ -24,3 +24,37 @@ pub(crate) fn line(text: impl FnOnce() -> String) {
         }
     });
 }
+
+/// While it lives, what the rooms log is among the lines.
+pub(crate) fn listen(listen: bool) -> Option<tracing::subscriber::DefaultGuard> {
+    let subscriber = || {
+        tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .without_time()
+            .with_ansi(false)
+            .with_writer(|| Line(Vec::new()))
+            .finish()
+    };
+    listen.then(|| tracing::subscriber::set_default(subscriber()))
+}
+
+/// A line that is being written.
+struct Line(Vec<u8>);
+
+impl std::io::Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let who = crate::rt::process().map_or_else(String::new, |process| process.name.clone());
+        line(|| format!("  {who}: {}", String::from_utf8_lossy(&self.0).trim()));
+    }
+}

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
-use inkwire_sim::{Story, play, shrink, tell};
+use inkwire_sim::{Story, finds, mutant, play, shrink, tell};
 
 /// Play seeds until one fails, or all of them hold.
 #[derive(Parser)]
@@ -25,6 +25,9 @@ struct Args {
     /// A story from a file, told step by step.
     #[arg(long)]
     story: Option<std::path::PathBuf>,
+    /// Break rules on purpose, one after the other: each has to be found within so many seeds.
+    #[arg(long)]
+    mutants: bool,
     /// Threads.
     #[arg(long, default_value_t = 2)]
     threads: u64,
@@ -39,7 +42,26 @@ fn main() -> Result<ExitCode> {
     if let Some(seed) = args.seed {
         return Ok(told(&Story::of(seed)));
     }
+    if args.mutants {
+        return Ok(broken(args.seeds));
+    }
     many(&args)
+}
+
+/// Plays every mutant until it is found.
+fn broken(seeds: u64) -> ExitCode {
+    let mut survived = 0;
+    for (name, what) in mutant::all() {
+        match finds(name, seeds) {
+            Some((seed, rule)) => println!("{name:32} found by seed {seed} ({rule}): {what}"),
+            None => {
+                println!("{name:32} SURVIVED {seeds} seeds: {what}");
+                survived += 1;
+            }
+        }
+    }
+    println!("mutants: {} found, {survived} survived", mutant::all().count() - survived);
+    if survived == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn told(story: &Story) -> ExitCode {
@@ -103,7 +125,7 @@ fn many(args: &Args) -> Result<ExitCode> {
         failed.len(),
     );
     let Some(&first) = failed.iter().min() else { return Ok(ExitCode::SUCCESS) };
-    let (story, verdict) = shrink(&Story::of(first), 200);
+    let (story, verdict) = shrink(&Story::of(first), 200, play);
     println!("seed {first}, made short ({:?}):\n{}", verdict.broken(), serde_json::to_string(&story)?);
     Ok(ExitCode::FAILURE)
 }

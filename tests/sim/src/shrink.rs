@@ -1,10 +1,10 @@
 //! A failing story, made short: steps that are not needed for it are left out.
 
+use crate::Verdict;
 use crate::story::Story;
-use crate::{Verdict, play};
 
 /// The shortest story found within `tries` plays that breaks the same rule, and what it comes to.
-pub fn shrink(story: &Story, tries: u32) -> (Story, Verdict) {
+pub fn shrink(story: &Story, tries: u32, play: impl Fn(&Story) -> Verdict) -> (Story, Verdict) {
     let mut best = (story.clone(), play(story));
     let Some(rule) = best.1.broken().map(|(rule, _)| rule) else { return best };
     let mut tries = tries;

@@ -93,3 +93,10 @@ pub(crate) mod sync {
         }
     }
 }
+
+/// In the order of keys.
+pub(crate) fn sorted<K: Ord, V>(list: impl Iterator<Item = (K, V)>) -> Vec<(K, V)> {
+    let mut list: Vec<(K, V)> = list.collect();
+    list.sort_by(|a, b| a.0.cmp(&b.0));
+    list
+}

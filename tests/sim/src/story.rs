@@ -92,6 +92,11 @@ pub(crate) enum Step {
         agent: usize,
         ms: u64,
     },
+    /// A file cannot be synced, once.
+    WriteFails {
+        agent: usize,
+        sync: u64,
+    },
     LoseSpool {
         agent: usize,
     },
@@ -124,6 +129,11 @@ pub(crate) enum Step {
 pub(crate) const PLAY_MS: u64 = 60_000;
 
 impl Story {
+    /// How many things happen in it.
+    pub fn steps(&self) -> usize {
+        self.steps.len()
+    }
+
     /// The story of a seed.
     pub fn of(number: u64) -> Self {
         seed(number.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x1234_5678);
@@ -201,6 +211,7 @@ fn faults(agents: &[AgentPlan], steps: &mut Vec<(u64, Step)>) {
         7 => Step::Late { agent, ms },
         8..=10 => Step::KillBroker { down_ms, at_sync },
         11..=13 => Step::KillAgent { agent, down_ms, at_sync },
+        14 if one_in(3) => Step::WriteFails { agent, sync: 1 + below(8) },
         14 => Step::DiskFull { agent, ms },
         15 => match below(3) {
             0 => Step::LoseSpool { agent },

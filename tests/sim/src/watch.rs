@@ -49,12 +49,14 @@ struct Watch {
     breaches: Vec<Breach>,
     documents: BTreeMap<JobId, Bytes>,
     ways: BTreeMap<(JobId, Attempt), Way>,
-    channels: BTreeMap<(usize, u32), Channel>,
+    channels: BTreeMap<(u64, u32), Channel>,
     /// Epoch and agent of a connection, and the newest epoch of the agent.
-    welcomes: BTreeMap<usize, (String, Epoch)>,
+    welcomes: BTreeMap<u64, (String, Epoch)>,
     newest: BTreeMap<String, Epoch>,
     facts_told: u64,
     packets: u64,
+    /// Of everything that was said, when and by whom: the same story comes to the same number.
+    trace: u64,
 }
 
 thread_local! {
@@ -79,6 +81,22 @@ pub(crate) fn counts() -> (u64, u64) {
     with(|watch| (watch.packets, watch.facts_told))
 }
 
+/// What everything that was said comes to.
+pub(crate) fn trace() -> u64 {
+    with(|watch| watch.trace)
+}
+
+fn note(conn: &Conn, what: &[u8]) {
+    let at = crate::rt::since().as_nanos() as u64;
+    with(|watch| {
+        let mut trace = watch.trace ^ crate::chance::mix(at ^ (conn.number << 48));
+        for byte in what {
+            trace = (trace ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+        }
+        watch.trace = trace;
+    });
+}
+
 pub(crate) fn breach(rule: &'static str, what: String) {
     log::line(|| format!("BREACH of {rule}: {what}"));
     with(|watch| watch.breaches.push(Breach { rule, what }));
@@ -99,12 +117,17 @@ pub(crate) fn spool_lost() {
     with(|watch| watch.ways.values_mut().for_each(|way| way.acked = 0));
 }
 
-fn id(conn: &Conn) -> usize {
-    std::ptr::from_ref(conn) as usize
+fn id(conn: &Conn) -> u64 {
+    conn.number
 }
 
 /// A message is about to leave.
 pub(crate) fn said(side: Side, conn: &Conn, text: &str) {
+    log::line(|| {
+        let who = process().map_or_else(String::new, |process| process.name.clone());
+        format!("  {who}: says {}", text.chars().take(400).collect::<String>())
+    });
+    note(conn, text.as_bytes());
     match side {
         Side::Agent => {
             if let Ok(message) = serde_json::from_str::<ToBroker>(text) {
@@ -260,6 +283,7 @@ fn in_epoch(conn: &Conn, what: &str) {
 /// A packet is about to leave.
 pub(crate) fn packet(conn: &Conn, header: &Header) {
     in_epoch(conn, "a packet is sent");
+    note(conn, &header.encode());
     let again = with(|watch| {
         watch.packets += 1;
         let channel = watch.channels.get(&(id(conn), header.transfer.0))?;
@@ -284,6 +308,3 @@ pub(crate) fn first_byte(task: &Task) {
         );
     }
 }
-
-/// A copy is whole on paper.
-pub(crate) fn printed(_: &Task) {}

@@ -33,6 +33,8 @@ pub struct Verdict {
     pub jobs: u64,
     /// Virtual.
     pub seconds: f64,
+    /// Of everything that was said: the same story comes to the same number.
+    pub trace: u64,
 }
 
 impl Verdict {
@@ -63,6 +65,8 @@ struct World {
     /// Jobs of which a copied disk may know: two PCs may print them.
     doubtful: BTreeSet<JobId>,
     store_copy: Option<(Arc<Disk>, u64)>,
+    /// A backup of the store was put back with the file beside it: only the agents' ledgers can tell.
+    unsaid_restore: bool,
     /// How far the log of each account was read.
     read: BTreeMap<AccountId, EventOffset>,
     turn: u64,

@@ -12,6 +12,7 @@ use crate::console;
 use crate::fuzz;
 use crate::mutants;
 use crate::run::{Stream, Tool, cargo, found};
+use crate::sim;
 use crate::supply;
 
 /// One stage.
@@ -55,7 +56,12 @@ pub(super) const STAGES: &[Stage] = &[
     Stage::new("tests", "unit, pair, attack and end-to-end tests", tests).needs_tools(),
     Stage::new("doc", "doc tests", doc),
     Stage::new("mutants", "deliberate defects in the protocol, each found by its test", protocol_mutants),
-    Stage::new("fuzz", "parsers and rules given whatever bytes, 10 s each (nightly)", fuzzing),
+    Stage::new(
+        "sim",
+        "200 seeds of broker and agents in one thread, then rules broken on purpose",
+        simulation,
+    ),
+    Stage::new("fuzz", "parsers and rules given whatever bytes, 10 s each (nightly)", fuzzing).on_request(),
     Stage::new("console", "the web console: types, rules, and a browser against a real broker", console)
         .needs_tools(),
     Stage::new("demo", "inkwire demo --once --json, its object checked", demo).needs_tools(),
@@ -154,6 +160,12 @@ fn tests() -> Result<Tally> {
 fn doc() -> Result<Tally> {
     let (well, output) = cargo(["test", "--workspace", "--doc", "--no-fail-fast"]).watch(Stream::Out)?;
     Ok(Tally::of_tests(&output).ended(well))
+}
+
+fn simulation() -> Result<Tally> {
+    build_all()?;
+    let (passed, failed) = sim::stage()?;
+    Ok(Tally { passed, failed, not_run: 0 })
 }
 
 /// The others take a build of broker and agent each: by hand, `cargo xtask mutants`.

@@ -34,6 +34,7 @@ pub(crate) struct Knock {
 pub(crate) struct Net {
     door: Option<mpsc::UnboundedSender<Knock>>,
     lines: BTreeMap<String, Arc<Line>>,
+    conns: u64,
 }
 
 /// Looks at or changes the net.
@@ -239,6 +240,8 @@ struct Pipes {
 /// A connection.
 #[derive(Debug)]
 pub(crate) struct Conn {
+    /// In the order of dials.
+    pub(crate) number: u64,
     line: Arc<Line>,
     pipes: Mutex<Pipes>,
     news: [Notify; 2],
@@ -255,7 +258,11 @@ pub(super) enum Arrived {
 
 impl Conn {
     pub(super) fn new(line: Arc<Line>) -> Arc<Self> {
-        Arc::new(Self { line, pipes: Mutex::default(), news: [Notify::new(), Notify::new()] })
+        let number = net(|net| {
+            net.conns += 1;
+            net.conns
+        });
+        Arc::new(Self { number, line, pipes: Mutex::default(), news: [Notify::new(), Notify::new()] })
     }
 
     fn pipes(&self) -> MutexGuard<'_, Pipes> {

@@ -59,7 +59,7 @@ impl World {
     fn sheets(&self) -> BTreeMap<JobId, Vec<Sheet>> {
         let mut sheets: BTreeMap<JobId, Vec<Sheet>> = BTreeMap::new();
         for pc in &self.pcs {
-            let twin = pc.twin.iter().flat_map(|twin| &twin.devices);
+            let twin = pc.twins.iter().flat_map(|twin| &twin.devices);
             for sheet in pc.devices.iter().chain(twin).flat_map(|device| device.sheets()) {
                 sheets.entry(sheet.job).or_default().push(sheet);
             }

@@ -42,8 +42,8 @@ pub(super) struct Pc {
     pub(super) skew_ms: i64,
     /// A copy of its disk.
     pub(super) copy: Option<Arc<Disk>>,
-    /// Another PC with its identity.
-    pub(super) twin: Option<Box<Pc>>,
+    /// Other PCs with its identity; only the last one may run.
+    pub(super) twins: Vec<Pc>,
 }
 
 pub(super) fn agent_id(number: usize) -> AgentId {
@@ -69,7 +69,7 @@ impl Pc {
             line,
             skew_ms: plan.skew_ms,
             copy: None,
-            twin: None,
+            twins: Vec::new(),
         }
     }
 

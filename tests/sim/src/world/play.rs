@@ -29,6 +29,7 @@ pub(crate) fn play(story: &Story, tell: bool) -> Verdict {
     net(|net| net.reset());
     watch::reset();
     log::keep(tell);
+    let _listening = log::listen(tell);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
@@ -40,8 +41,8 @@ pub(crate) fn play(story: &Story, tell: bool) -> Verdict {
         let breaches = world.run(story).await;
         let (packets, facts) = watch::counts();
         let jobs = world.accepted.len() as u64;
-        let seconds = since().as_secs_f64();
-        Verdict { breaches, lines: log::take(), steps: world.steps, packets, facts, jobs, seconds }
+        let (seconds, trace) = (since().as_secs_f64(), watch::trace());
+        Verdict { breaches, lines: log::take(), steps: world.steps, packets, facts, jobs, seconds, trace }
     });
     net(|net| net.reset());
     verdict
@@ -59,6 +60,7 @@ impl World {
             accepted: BTreeMap::new(),
             doubtful: BTreeSet::new(),
             store_copy: None,
+            unsaid_restore: false,
             read: BTreeMap::new(),
             turn: 0,
             steps: 0,
@@ -197,10 +199,12 @@ impl World {
                 self.pcs[agent].disk.set_full(true);
                 later.push((now + for_, Back::Disk(agent)));
             }
+            Step::WriteFails { agent, sync } => self.pcs[agent].disk.fail_at(sync),
             Step::LoseSpool { agent } => {
                 self.pcs[agent].kill();
                 self.pcs[agent].disk.wipe();
                 watch::spool_lost();
+                self.forget(agent);
                 self.pcs[agent].start();
             }
             Step::CopyDisk { agent } => {
@@ -214,15 +218,22 @@ impl World {
                 self.pcs[agent].kill();
                 self.pcs[agent].disk.take(&copy);
                 watch::spool_lost();
+                self.forget(agent);
                 self.pcs[agent].start();
             }
             Step::Clone { agent, ms: for_ } => {
                 let Some(copy) = self.pcs[agent].copy.take() else { return };
                 let plan = &story.agents[agent];
-                let mut twin = Pc::new(agent, format!("pc-{agent}-twin"), plan, copy);
+                let pc = &mut self.pcs[agent];
+                if let Some(before) = pc.twins.last_mut() {
+                    before.kill();
+                }
+                let name = format!("pc-{agent}-twin-{}", pc.twins.len());
+                let mut twin = Pc::new(agent, name, plan, copy);
                 twin.start();
+                pc.twins.push(twin);
                 watch::spool_lost();
-                self.pcs[agent].twin = Some(Box::new(twin));
+                self.forget(agent);
                 later.push((now + for_, Back::Twin(agent)));
             }
             Step::CopyStore => self.store_copy = Some((self.broker_disk.copy("store-copy"), self.turn)),
@@ -246,9 +257,20 @@ impl World {
             broker.process.kill();
         }
         self.broker_disk.take(&copy);
+        self.unsaid_restore = one_in(2);
+        if !self.unsaid_restore {
+            self.broker_disk.remove("incarnation");
+        }
         self.accepted.retain(|_, job| job.turn <= turn);
         self.read.clear();
         watch::store_restored();
+    }
+
+    /// An agent's memory is gone. Where the store's is as well and nobody has said so, nobody can know what was printed.
+    fn forget(&mut self, agent: usize) {
+        if self.unsaid_restore {
+            self.doubtful.extend(self.accepted.values().filter(|job| job.agent == agent).map(|job| job.id));
+        }
     }
 
     async fn back(&mut self, back: Back) {
@@ -265,7 +287,7 @@ impl World {
             }
             Back::Disk(agent) => self.pcs[agent].disk.set_full(false),
             Back::Twin(agent) => {
-                if let Some(twin) = &mut self.pcs[agent].twin {
+                if let Some(twin) = self.pcs[agent].twins.last_mut() {
                     twin.kill();
                 }
                 let release = Change::ReleaseAgent {
@@ -360,6 +382,7 @@ impl World {
             let pc = &mut self.pcs[agent];
             pc.line.mend();
             pc.disk.set_full(false);
+            pc.disk.fail_at(0);
             pc.devices.iter().for_each(|device| device.mend());
             if let Some(process) = &pc.process {
                 process.doom(0);
@@ -367,7 +390,7 @@ impl World {
             if pc.process.is_none() {
                 pc.start();
             }
-            if pc.twin.is_some() {
+            if !pc.twins.is_empty() {
                 self.back(Back::Twin(agent)).await;
             }
         }
