@@ -60,7 +60,8 @@ pub(super) const STAGES: &[Stage] = &[
         "sim",
         "200 seeds of broker and agents in one thread, then rules broken on purpose",
         simulation,
-    ),
+    )
+    .on_request(),
     Stage::new("fuzz", "parsers and rules given whatever bytes, 10 s each (nightly)", fuzzing).on_request(),
     Stage::new("console", "the web console: types, rules, and a browser against a real broker", console)
         .needs_tools(),
