@@ -140,7 +140,7 @@ impl Look {
             }
             Some(Document::Files) if self.quick => None,
             Some(Document::Files) => match whole(&self.spool, row.key, &row.open) {
-                Ok(found) => in_files(row, found),
+                Ok(found) => in_files(row, found.as_ref()),
                 Err(error) => Some(("spool-unreadable", error.to_string())),
             },
         };
@@ -157,7 +157,7 @@ impl Look {
 }
 
 /// What is wrong with a document in files.
-fn in_files(row: &JobRow, found: Option<Whole>) -> Option<(&'static str, String)> {
+fn in_files(row: &JobRow, found: Option<&Whole>) -> Option<(&'static str, String)> {
     let arriving = row.phase == Phase::Receiving;
     match found {
         // Nothing of it may have come yet.
@@ -170,7 +170,7 @@ fn in_files(row: &JobRow, found: Option<Whole>) -> Option<(&'static str, String)
         Some(Whole { found, packets, .. }) if found < packets => {
             Some(("spool-damaged", format!("it has {packets} packets, {found} are whole")))
         }
-        Some(Whole { sha256, .. }) if sha256 != row.open.sha256 => {
+        Some(Whole { sha256, .. }) if *sha256 != row.open.sha256 => {
             Some(("document-digest", format!("its SHA-256 should be {} and is {sha256}", row.open.sha256)))
         }
         Some(_) => None,

@@ -77,7 +77,7 @@ impl Chart {
             line(&mut out, "grid", [LEFT, up(tick), WIDTH - RIGHT, up(tick)]);
             text(&mut out, "small\" text-anchor=\"end", LEFT - 8.0, up(tick) + 4.0, &short(tick));
         }
-        let mut places = xs.clone();
+        let mut places = xs;
         places.sort_by(f64::total_cmp);
         places.dedup();
         for place in places {

@@ -16,12 +16,14 @@ mod bench;
 mod console;
 mod demo;
 mod deny;
+mod fuzz;
 mod instructions;
 mod mutants;
 mod natlab;
 mod package;
 mod python;
 mod run;
+mod sim;
 mod supply;
 mod test;
 
@@ -45,8 +47,10 @@ enum Command {
     Natlab(natlab::Args),
     Deny(deny::Args),
     Package(package::Args),
+    Sim(sim::Args),
     Mutants(mutants::Args),
     Instructions(instructions::Args),
+    Fuzz(fuzz::Args),
 }
 
 fn main() -> ExitCode {
@@ -58,8 +62,10 @@ fn main() -> ExitCode {
         Command::Natlab(args) => natlab::run(&args),
         Command::Deny(args) => deny::run(&args),
         Command::Package(args) => package::run(&args),
+        Command::Sim(args) => sim::run(&args),
         Command::Mutants(args) => mutants::run(&args),
         Command::Instructions(args) => instructions::run(&args),
+        Command::Fuzz(args) => fuzz::run(&args),
     };
     match result {
         Ok(code) => code,

@@ -49,7 +49,7 @@ pub(super) async fn greet(
         version: env!("CARGO_PKG_VERSION").into(),
         instance,
         spool: ledger.spool(),
-        ledger_seq: ledger.ledger_seq(),
+        ledger_seq: ledger.seq_to_tell(),
         facts_acked,
         receipt,
         session,
@@ -70,6 +70,7 @@ pub(super) async fn greet(
         dialled.socket.close(CloseCode::Incompatible, &error).await;
         return Err(wrong(CloseCode::Incompatible, error));
     }
+    shared.ledger.welcomed();
     Ok(Greeted { dialled, welcome, printers })
 }
 

@@ -29,7 +29,7 @@ impl Known {
         let mut inner = self.lock();
         inner.since.insert(job);
         if inner.since.len() > KNOWN_JOBS {
-            inner.up_to = inner.since.drain().max().max(inner.up_to);
+            inner.up_to = std::mem::take(&mut inner.since).into_iter().max().max(inner.up_to);
         }
     }
 

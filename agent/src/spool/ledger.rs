@@ -88,6 +88,8 @@ pub(crate) struct Ledger {
     facts: Arc<Notify>,
     failed: watch::Receiver<Option<LedgerError>>,
     spool: SpoolId,
+    /// Commits that were found at the start.
+    found_seq: u64,
 }
 
 impl Ledger {
@@ -101,6 +103,7 @@ impl Ledger {
         let known = Arc::new(Known::after(reader::newest_job(&db)?));
         let marks = Arc::new(Marks::new(counters.next_fact_id - 1));
         marks.publish(&counters, unacked(&db)?);
+        let found_seq = counters.ledger_seq;
         let facts = Arc::new(Notify::new());
         let (sets, queue) = mpsc::channel();
         let (failure, failed) = watch::channel(None);
@@ -111,7 +114,7 @@ impl Ledger {
             .spawn(move || writer.run())
             .map_err(|error| LedgerError::Unusable(format!("no thread for the ledger: {error}")))?;
         let places = Arc::new(Semaphore::new(LEDGER_QUEUE));
-        Ok(Self { sets, places, known, reader, marks, facts, failed, spool })
+        Ok(Self { sets, places, known, reader, marks, facts, failed, spool, found_seq })
     }
 
     /// Makes the changes together; returns when they are on stable storage.
@@ -182,6 +185,17 @@ impl Ledger {
     /// Commits so far.
     pub(crate) fn ledger_seq(&self) -> u64 {
         self.marks.ledger_seq.load(Ordering::Acquire)
+    }
+
+    /// Commits that `hello` tells of: those that were found, until a broker has welcomed this process. A ledger that was put back from
+    /// a copy must not catch up, by commits of its own, with what the broker has heard of the one that it replaces.
+    pub(crate) fn seq_to_tell(&self) -> u64 {
+        if self.marks.welcomed.load(Ordering::Acquire) { self.ledger_seq() } else { self.found_seq }
+    }
+
+    /// A broker has welcomed this process: what it found is compared.
+    pub(crate) fn welcomed(&self) {
+        self.marks.welcomed.store(true, Ordering::Release);
     }
 
     /// Facts that the broker has acknowledged so far, by its own count, and its receipt for that number.

@@ -67,6 +67,25 @@ async fn many_labels_share_commits_and_all_are_there_after_reopening() {
 }
 
 #[tokio::test]
+async fn a_ledger_from_a_copy_does_not_catch_up_before_it_is_compared() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = ledger(dir.path(), 1);
+    first.commit(label(key(1))).await.unwrap();
+    let found = first.ledger_seq();
+    first.closed().await;
+
+    let second = ledger(dir.path(), 2);
+    second.commit(vec![Change::Dial]).await.unwrap();
+    assert_eq!(
+        (second.seq_to_tell(), second.ledger_seq()),
+        (found, found + 1),
+        "its own commits do not count"
+    );
+    second.welcomed();
+    assert_eq!(second.seq_to_tell(), found + 1);
+}
+
+#[tokio::test]
 async fn facts_are_numbered_repeated_and_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     let ledger = ledger(dir.path(), 1);

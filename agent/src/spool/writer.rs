@@ -1,6 +1,6 @@
 //! The writer of the ledger: a thread that commits what has gathered, then answers everybody who waits for it.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, TryRecvError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -32,6 +32,8 @@ pub(super) struct Set {
 #[derive(Debug)]
 pub(super) struct Marks {
     pub(super) ledger_seq: AtomicU64,
+    /// A broker has welcomed this process.
+    pub(super) welcomed: AtomicBool,
     pub(super) facts_acked: Mutex<(u64, Option<AckReceipt>)>,
     pub(super) unacked: AtomicU64,
     fresh: Mutex<Fresh>,
@@ -45,6 +47,7 @@ impl Marks {
             facts_acked: Mutex::default(),
             unacked: AtomicU64::default(),
             fresh: Mutex::new(Fresh::new(newest_fact)),
+            welcomed: AtomicBool::default(),
         }
     }
 

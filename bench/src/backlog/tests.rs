@@ -43,7 +43,7 @@ async fn made(dir: &TempDir) -> Inkwire {
 /// All rows, each with its columns' names.
 fn rows(db: &Connection, sql: &str) -> Vec<Vec<(String, Value)>> {
     let mut statement = db.prepare(sql).unwrap();
-    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let read = |row: &rusqlite::Row<'_>| {
         let value = |(at, name): (usize, &String)| Ok((name.clone(), row.get::<_, Value>(at)?));
         names.iter().enumerate().map(value).collect()

@@ -181,7 +181,9 @@ async fn takes(data: &[u8]) -> Result<()> {
         peer.write_all(&frame).await.context("the peer")?;
         match socket.ready(false).await {
             Ready::Binary(message) => ensure!(message.len() == data.len(), "a message changed"),
-            other => bail!("{other:?} in place of a message"),
+            other @ (Ready::Text(_) | Ready::Pong { .. } | Ready::Writable | Ready::Closed(_)) => {
+                bail!("{other:?} in place of a message")
+            }
         }
     }
     Ok(())

@@ -157,7 +157,7 @@ impl Chance {
         let first = if document == 0 { HANDSHAKE_BYTES } else { 0 };
         // Every second time the line forgets its connections and is there at once; otherwise it is gone for longer than a dead
         // one takes to be noticed.
-        let gap = if document % 2 == 0 { 0 } else { 3000 + drawn(50) as u64 % 1000 };
+        let gap = if document.is_multiple_of(2) { 0 } else { 3000 + drawn(50) as u64 % 1000 };
         Self {
             after_bytes: first + (1 + drawn(40) % (packets - 8)) * PACKET_ON_WIRE,
             gap: Duration::from_millis(gap),

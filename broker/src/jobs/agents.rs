@@ -92,6 +92,7 @@ impl Dispatcher {
             back_ms: now_ms(),
             absent_ms: online.absent_ms,
             held,
+            unlisted: Vec::new(),
             losing: HashSet::new(),
             lines: HashMap::new(),
         };

@@ -83,6 +83,8 @@ pub(super) struct Live {
     pub(super) absent_ms: Option<u64>,
     /// What it holds partly, until its jobs are loaded.
     pub(super) held: HashMap<(JobId, Attempt), HeldTransfer>,
+    /// What is being sent and the agent does not list: offered again when its facts were heard, which may say that all of it came.
+    pub(super) unlisted: Vec<(JobId, Attempt)>,
     /// Jobs that still have to be told that its spool was lost.
     pub(super) losing: HashSet<JobId>,
     pub(super) lines: HashMap<PrinterId, Line>,

@@ -86,7 +86,7 @@ impl Dispatcher {
             if let Wish::Fact { agent, message } = &input.wish
                 && problem.status == ProblemKind::NotFound.status()
             {
-                self.unknown_fact(*agent, message.clone());
+                self.unknown_fact(*agent, message);
             } else {
                 answer(input, Err(problem.clone()));
             }
@@ -94,7 +94,7 @@ impl Dispatcher {
     }
 
     /// A fact of a job that the store does not know (any more): counted, acknowledged, and that is all.
-    fn unknown_fact(&mut self, agent: AgentId, message: Box<inkwire_protocol::message::FactMessage>) {
+    fn unknown_fact(&mut self, agent: AgentId, message: &inkwire_protocol::message::FactMessage) {
         self.counters.fact_of_unknown_job();
         tracing::info!(%agent, job = %message.job, "a fact of an unknown job");
         let fact = AcceptFact {
@@ -106,7 +106,7 @@ impl Dispatcher {
         };
         let job = message.job;
         self.jobs.entry(job).or_default();
-        let step = Taken { facts: vec![(agent, FactId::of(&message))], ..Taken::default() };
+        let step = Taken { facts: vec![(agent, FactId::of(message))], ..Taken::default() };
         self.commit(job, step, vec![Change::AcceptFact(fact)]);
     }
 

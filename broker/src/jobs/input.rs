@@ -40,6 +40,8 @@ pub(super) enum Wish {
     Do { events: Vec<Event>, note: Note, attempt: Option<Attempt>, with: Option<Box<Change>> },
     /// It is its turn: begin a new attempt.
     Send,
+    /// The agent does not list it: offer this attempt from its beginning, if no fact that came before says otherwise.
+    OfferAgain { attempt: Attempt },
     /// Another place in the queue, where the job is still in it.
     Prioritize(u8),
     /// The document cannot be read.

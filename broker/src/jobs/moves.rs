@@ -43,6 +43,12 @@ impl Dispatcher {
         let (events, note) = match &input.wish {
             Wish::Do { attempt: Some(attempt), .. } if *attempt != row.job.attempt => return true,
             Wish::SourceFailed { attempt, .. } if *attempt != row.job.attempt => return true,
+            Wish::OfferAgain { attempt } => {
+                if *attempt == row.job.attempt && row.job.state == State::Sending {
+                    self.resume_at(row, 0);
+                }
+                return true;
+            }
             Wish::Do { events, note, .. } => (events.clone(), note.clone()),
             Wish::Send => {
                 let may_print = rules::permitted_at_once(row.job.bytes, row.job.delivery);
@@ -96,7 +102,11 @@ impl Dispatcher {
                 changes.push(Change::AcceptFact(accept(*agent, message)));
                 step.facts.push((*agent, FactId::of(message)));
             }
-            Wish::Do { with: None, .. } | Wish::Send | Wish::Prioritize(_) | Wish::SourceFailed { .. } => {}
+            Wish::Do { with: None, .. }
+            | Wish::Send
+            | Wish::OfferAgain { .. }
+            | Wish::Prioritize(_)
+            | Wish::SourceFailed { .. } => {}
         }
         step.inputs.push(input);
         let mut update = UpdateJob { row: *next, events: log };

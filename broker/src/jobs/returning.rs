@@ -9,7 +9,7 @@ use inkwire_protocol::job::{Event, State};
 use serde_json::{Value, json};
 
 use super::dispatcher::Dispatcher;
-use super::input::{Done, Input, Mark};
+use super::input::{Done, Input, Mark, Wish};
 use super::on_return;
 use super::rules;
 use super::transition::Note;
@@ -73,6 +73,7 @@ impl Dispatcher {
             self.mark(agent, epoch, Mark::Reconciled, vec![Change::Reconciled { agent, store_epoch }]);
         } else {
             self.take_up(agent);
+            self.offer_unlisted(agent);
         }
     }
 
@@ -102,7 +103,21 @@ impl Dispatcher {
             self.resume(agent, &rows);
             self.drop_strangers(agent, &rows);
         }
+        if self.agents.get(&agent).is_some_and(|live| live.said_reconciled) {
+            self.offer_unlisted(agent);
+        }
         self.dispatch_all(agent);
+    }
+
+    /// Offers again what the agent does not list. Its facts were said before: those that are still being committed go first.
+    fn offer_unlisted(&mut self, agent: AgentId) {
+        let Some(live) = self.agents.get_mut(&agent) else { return };
+        for (job, attempt) in std::mem::take(&mut live.unlisted) {
+            let row = self.jobs.get(&job).and_then(|entry| entry.row.clone());
+            if let Some(row) = row {
+                self.input_to(row, Input { wish: Wish::OfferAgain { attempt }, reply: None });
+            }
+        }
     }
 
     /// The spool is gone: nobody knows what became of jobs that could be printed, the others begin again. Where the store is a restored
@@ -146,19 +161,21 @@ impl Dispatcher {
         }
     }
 
-    /// Takes up transfers that were cut, offers again what the agent does not list, and repeats requests.
+    pub(super) fn resume_at(&mut self, row: &JobRow, next_seq: u32) {
+        self.tell_resumed(row, next_seq);
+        self.open(row, next_seq);
+    }
+
+    /// Takes up transfers that were cut, notes what the agent does not list, and repeats requests.
     fn resume(&mut self, agent: AgentId, rows: &[JobRow]) {
         for row in rows {
-            let Some(live) = self.agents.get(&agent) else { return };
+            let Some(live) = self.agents.get_mut(&agent) else { return };
             let (job, attempt) = (row.job.id, row.job.attempt);
             let held = live.held.get(&(job, attempt)).filter(|held| held.packet_bytes == row.packet_bytes);
-            let next_seq = match held {
-                Some(held) => rules::is_arriving(&row.job).then_some(held.next_seq),
-                None => (row.job.state == State::Sending).then_some(0),
-            };
-            if let Some(next_seq) = next_seq {
-                self.tell_resumed(row, next_seq);
-                self.open(row, next_seq);
+            match held.map(|held| held.next_seq) {
+                Some(next_seq) if rules::is_arriving(&row.job) => self.resume_at(row, next_seq),
+                None if row.job.state == State::Sending => live.unlisted.push((job, attempt)),
+                Some(_) | None => {}
             }
             if let Some(request) = row.job.request {
                 self.tell(agent, SessionCommand::Request { job, attempt, request });

@@ -259,11 +259,10 @@ pub(crate) async fn run(args: Args) -> Result<Exit, Failure> {
     let data = args.data.or_else(super::broker::default_data_dir);
     let data =
         data.ok_or_else(|| Failure::usage("name the broker's data folder: --data DIR or INKWIRE_DATA"))?;
-    let what = match args.what {
-        What::Care(what) => return care::run(what, data, args.json).await,
-        what => what,
-    };
-    let (method, params) = request(what)?;
+    if let What::Care(what) = args.what {
+        return care::run(what, data, args.json).await;
+    }
+    let (method, params) = request(args.what)?;
     let result = admin_socket::call(&admin_socket::in_data_dir(&data), method, params).await?;
     if args.json {
         output::json(&result)?;

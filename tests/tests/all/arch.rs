@@ -38,6 +38,7 @@ const CRATES: &[(&str, &[&str])] = &[
         ],
     ),
     ("inkwire-bench", &["inkwire-protocol", "inkwire-transport", "inkwire-client", "inkwire-tests"]),
+    ("inkwire-sim", &["inkwire-protocol", "inkwire-service"]),
     ("xtask", &[]),
 ];
 

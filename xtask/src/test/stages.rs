@@ -9,9 +9,11 @@ use super::tally::Tally;
 use super::tools;
 use crate::bench;
 use crate::console;
+use crate::fuzz;
 use crate::instructions;
 use crate::mutants;
 use crate::run::{Stream, Tool, cargo, found};
+use crate::sim;
 use crate::supply;
 
 /// One stage.
@@ -55,6 +57,13 @@ pub(super) const STAGES: &[Stage] = &[
     Stage::new("tests", "unit, pair, attack and end-to-end tests", tests).needs_tools(),
     Stage::new("doc", "doc tests", doc),
     Stage::new("mutants", "deliberate defects in the protocol, each found by its test", protocol_mutants),
+    Stage::new(
+        "sim",
+        "200 seeds of broker and agents in one thread, then rules broken on purpose",
+        simulation,
+    )
+    .on_request(),
+    Stage::new("fuzz", "parsers and rules given whatever bytes, 10 s each (nightly)", fuzzing).on_request(),
     Stage::new("console", "the web console: types, rules, and a browser against a real broker", console)
         .needs_tools(),
     Stage::new("demo", "inkwire demo --once --json, its object checked", demo).needs_tools(),
@@ -157,10 +166,26 @@ fn doc() -> Result<Tally> {
     Ok(Tally::of_tests(&output).ended(well))
 }
 
+fn simulation() -> Result<Tally> {
+    build_all()?;
+    let (passed, failed) = sim::stage()?;
+    Ok(Tally { passed, failed, not_run: 0 })
+}
+
 /// The others take a build of broker and agent each: by hand, `cargo xtask mutants`.
 fn protocol_mutants() -> Result<Tally> {
     let (passed, failed) = mutants::of_package("inkwire-protocol")?;
     Ok(Tally { passed, failed, not_run: 0 })
+}
+
+fn fuzzing() -> Result<Tally> {
+    match fuzz::all(10)? {
+        Some((passed, failed)) => Ok(Tally { passed, failed, not_run: 0 }),
+        None => {
+            println!("fuzz: not checked: needs nightly (rustup toolchain install nightly)");
+            Ok(Tally { passed: 0, failed: 0, not_run: 0 })
+        }
+    }
 }
 
 fn crash() -> Result<Tally> {

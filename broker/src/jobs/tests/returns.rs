@@ -230,6 +230,28 @@ async fn after_a_restored_store_nothing_is_sent_before_the_ledger_was_repeated()
 }
 
 #[tokio::test]
+async fn what_came_whole_before_the_cut_is_not_sent_again() {
+    let mut desk = Desk::new().await;
+    let mut agent = desk.online(vec![]).await;
+    let (came, lost) = (desk.label(|_| {}).await, desk.label(|_| {}).await);
+    let open = agent.open().await;
+    assert_eq!((open.open.job, agent.open().await.open.job), (came.id, lost.id));
+    desk.offline(agent).await;
+    // Neither is partly there: one came whole, of the other the agent never heard.
+    let mut agent = desk.online(vec![]).await;
+    desk.fact(&agent, &open, 1, Fact::Spooled).await;
+    desk.tell(agent.epoch, What::Reconciled).await;
+    let heard = [agent.next().await, agent.next().await];
+    let offered = |command: &SessionCommand| match command {
+        SessionCommand::Open(open) => Some(open.open.job),
+        _ => None,
+    };
+    assert_eq!(heard.iter().filter_map(offered).collect::<Vec<_>>(), [lost.id], "{heard:?}");
+    desk.until(came.id, State::Spooled).await;
+    assert!(agent.is_idle(), "nothing else is offered");
+}
+
+#[tokio::test]
 async fn a_revoked_agent_leaves_no_job_waiting_for_ever() {
     let mut desk = Desk::new().await;
     let mut agent = desk.online(vec![]).await;

@@ -122,7 +122,12 @@ mod tests {
         let addressed = Addressed::default();
         let (one, two) = (row(1), row(2));
         for row in [&one, &two] {
-            addressed.remember(version(&addressed, &row.name), account_id(1), &row.name, &[row.clone()]);
+            addressed.remember(
+                version(&addressed, &row.name),
+                account_id(1),
+                &row.name,
+                std::slice::from_ref(row),
+            );
             assert_eq!(addressed.get(account_id(1), &row.name), Ok(vec![row.clone()]));
         }
         assert!(addressed.get(account_id(2), "printer1").is_err(), "another account's printer");

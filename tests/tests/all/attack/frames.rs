@@ -112,7 +112,7 @@ async fn an_agent_that_abuses_the_window_is_ended_and_its_job_waits() {
     drop(rogue.begin(&scene));
     let printers = scene.client.printers().await.unwrap();
     let printer = printers.iter().find(|it| it.name != "bystander").unwrap().id;
-    let job = new_job(&printer.to_string(), RAW);
+    let job = new_job(printer.to_string(), RAW);
     let job = scene.client.submit(job, documents::noise(8, 3_000_000)).await.unwrap();
     type Says = fn(&Value, u64) -> Vec<Value>;
     let attacks: [(&str, Says); 4] = [

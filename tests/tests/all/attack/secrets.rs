@@ -115,7 +115,7 @@ async fn no_secret_stands_in_a_log_or_an_error() {
     let mut refusals = String::new();
     for (method, path, bearer, body) in [
         ("POST", "/v1/session", None, json!({"user": "owner", "password": password})),
-        ("POST", "/v1/session", None, json!({"link": link.clone() + "x"})),
+        ("POST", "/v1/session", None, json!({"link": link + "x"})),
         ("POST", "/v1/session", None, json!({"user": 7, "password": password})),
         ("GET", "/v1/jobs", Some(key.clone() + "x"), Value::Null),
         ("POST", "/v1/keys", Some(key.clone()), json!({"name": key, "scope": enrolment})),

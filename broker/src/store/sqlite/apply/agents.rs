@@ -103,9 +103,10 @@ pub(super) fn release(
     at_ms: u64,
     pending: &mut Pending,
 ) -> Result<Outcome, Fail> {
-    let rows = db
-        .prepare_cached("UPDATE agents SET clone = 0, instances = '[]' WHERE id = ?1 AND account = ?2")?
-        .execute(params![agent.uuid(), account.uuid()])?;
+    // Two PCs held its spool: what the one that comes back knows is not all that may have been printed.
+    let sql = "UPDATE agents SET clone = 0, instances = '[]', spool_lost = max(spool_lost, clone)
+               WHERE id = ?1 AND account = ?2";
+    let rows = db.prepare_cached(sql)?.execute(params![agent.uuid(), account.uuid()])?;
     if rows == 0 {
         return Err(CommitError::NotFound("agent").into());
     }
