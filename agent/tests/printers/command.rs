@@ -162,7 +162,7 @@ async fn nothing_that_a_job_says_becomes_a_command() {
     // The program is named with its arguments by the configuration; a shell sees none of the job's words but as values.
     let uri = script(
         dir.path(),
-        "cat > $1/got; printf '%s\\n' \"$#\" \"$INKWIRE_TITLE\" \"$INKWIRE_FORMAT\" > $1/said",
+        "cat > $1/got; printf '%s\\0' \"$#\" \"$INKWIRE_TITLE\" \"$INKWIRE_FORMAT\" > $1/said",
     );
     for hostile in [
         "; touch $1/pwned; #",
@@ -179,7 +179,7 @@ async fn nothing_that_a_job_says_becomes_a_command() {
         let outcome = within(backend(&*uri).print(&task, &mut Script::whole(ZPL), &journal, &never)).await;
         assert_eq!(outcome, Outcome::Completed { witness: Witness::Program, detail: None }, "{hostile:?}");
         let said = std::fs::read_to_string(dir.path().join("said")).unwrap();
-        let lines: Vec<&str> = said.lines().collect();
+        let lines: Vec<&str> = said.split_terminator('\0').collect();
         assert_eq!((lines.len(), lines[0]), (3, "1"), "{hostile:?}: {said}");
         let shown: String = hostile.chars().filter(|c| !c.is_control()).collect();
         assert!(lines[1].contains(shown.split_whitespace().next().unwrap()), "{hostile:?}: {said}");

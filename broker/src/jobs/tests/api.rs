@@ -4,6 +4,7 @@ use inkwire_protocol::app::{Content, ProblemKind};
 use inkwire_protocol::job::State;
 
 use super::desk::{Desk, request};
+use crate::sessions::link::What;
 use crate::store::fixtures::account_id;
 
 fn inline(text: &str) -> Content {
@@ -88,6 +89,7 @@ async fn below_the_space_that_must_stay_free_documents_are_refused_and_outcomes_
         assert_eq!(problem.kind(), Some(ProblemKind::StorageFull));
         assert!(problem.retry_after_s.is_some());
     }
+    desk.tell(agent.epoch, What::Reconciled).await;
     agent.open().await;
     desk.acked(&mut agent, &open, 1, super::desk::completed()).await;
     desk.until(open.open.job, State::Completed).await;

@@ -39,6 +39,7 @@ async fn a_broker_that_was_restarted_takes_everything_up_from_its_rows() {
     desk.jobs.cancel(desk.house.account, label.id).await.unwrap();
     desk.restart().await;
     let mut agent = desk.online(vec![held(&open, 2)]).await;
+    desk.tell(agent.epoch, What::Reconciled).await;
     let mut seen = (false, false, false);
     for _ in 0..3 {
         match agent.next().await {
@@ -180,6 +181,7 @@ async fn where_store_and_spool_are_both_lost_nothing_of_before_is_printed_by_its
     desk.offline(agent).await;
     let mut agent = desk.online_as(vec![], |begin| BeginSession { spool: spool(2), ..begin }).await;
     assert!(!agent.spool_lost);
+    desk.tell(agent.epoch, What::Reconciled).await;
     assert_eq!(agent.open().await.open.job, made_since.id);
     desk.jobs.decide(desk.house.account, pending.id, Decision::Reprint).await.unwrap();
     assert_eq!(agent.open().await.open.job, pending.id);

@@ -96,7 +96,10 @@ async fn floods_of_control_frames_are_answered_or_ended_and_take_no_memory() {
 /// Waits for an offer and gives its channel and its packets.
 fn offered(peer: &mut Peer) -> (Value, u64) {
     loop {
-        let Heard::Text(text) = peer.hear() else { continue };
+        let text = match peer.hear() {
+            Heard::Text(text) => text,
+            ended @ (Heard::Close { .. } | Heard::Lost) => panic!("nothing was offered: {ended:?}"),
+        };
         let said: Value = serde_json::from_str(&text).unwrap();
         if said["type"] == "open" {
             let (bytes, size) = (said["bytes"].as_u64().unwrap(), said["packet_bytes"].as_u64().unwrap());

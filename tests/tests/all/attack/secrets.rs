@@ -160,7 +160,7 @@ fn dumps(program: &mut Command, ready: impl FnOnce() -> bool) -> bool {
     let mut child = program.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     assert!(ready());
     let pid = rustix::process::Pid::from_child(&child);
-    rustix::process::kill_process(pid, rustix::process::Signal::SEGV).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::ABORT).unwrap();
     child.wait().unwrap().core_dumped()
 }
 

@@ -37,12 +37,14 @@ impl Rogue {
         hello
     }
 
-    /// Dials and says hello.
+    /// Dials, says hello, and that it has nothing to repeat.
     pub(super) fn begin(&mut self, scene: &Scene) -> Peer {
         let mut peer = self.dial(scene);
         peer.text(&self.hello().to_string());
         let Heard::Text(welcome) = peer.hear() else { panic!("hello was not answered") };
-        assert!(welcome.contains("\"welcome\""), "{welcome}");
+        let welcome: Value = serde_json::from_str(&welcome).unwrap();
+        assert_eq!(welcome["type"], "welcome", "{welcome}");
+        peer.text(&json!({"type": "reconciled", "store_epoch": welcome["store_epoch"]}).to_string());
         peer
     }
 }
