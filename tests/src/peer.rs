@@ -167,6 +167,7 @@ impl Peer {
 
     /// The next message or the end. Pings are answered on the way.
     pub fn hear(&mut self) -> Heard {
+        let mut begun: Option<(u8, Vec<u8>)> = None;
         loop {
             let Some(head) = self.exactly(2) else { return Heard::Lost };
             let length = match head[1] & 0x7f {
@@ -179,8 +180,24 @@ impl Peer {
             let Some(payload) = length.and_then(|length| self.exactly(length as usize)) else {
                 return Heard::Lost;
             };
-            assert_eq!(head[0] & 0x80, 0x80, "these tests hear no fragmented message");
-            match head[0] & 0x0f {
+            let (last, opcode) = (head[0] & 0x80 != 0, head[0] & 0x0f);
+            // Control frames may stand between the frames of a message (RFC 6455 section 5.4).
+            let (opcode, payload) = match (opcode, begun.take()) {
+                (8.., before) => {
+                    begun = before;
+                    (opcode, payload)
+                }
+                (0, Some((of, mut all))) => {
+                    all.extend(payload);
+                    (of, all)
+                }
+                (opcode, _) => (opcode, payload),
+            };
+            if !last {
+                begun = Some((opcode, payload));
+                continue;
+            }
+            match opcode {
                 1 => return Heard::Text(String::from_utf8(payload).expect("text is UTF-8")),
                 8 => {
                     let (code, reason) = payload.split_at(payload.len().min(2));

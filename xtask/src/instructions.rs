@@ -88,7 +88,7 @@ fn judge(
     all.dedup();
     let one = |path: &String| match (recorded.get(path), now.get(path)) {
         (Some(&then), Some(&now)) => {
-            let change = now as f64 / then.max(1) as f64 - 1.0;
+            let change = (now as f64 - then as f64) / then.max(1) as f64;
             let said = format!("{now:>10} instructions, {:+.1} % of what was recorded", change * 100.0);
             if change.abs() <= WITHIN { Ok(said) } else { Err(said) }
         }

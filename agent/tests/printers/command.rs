@@ -181,7 +181,8 @@ async fn nothing_that_a_job_says_becomes_a_command() {
         let said = std::fs::read_to_string(dir.path().join("said")).unwrap();
         let lines: Vec<&str> = said.split_terminator('\0').collect();
         assert_eq!((lines.len(), lines[0]), (3, "1"), "{hostile:?}: {said}");
-        let shown: String = hostile.chars().filter(|c| !c.is_control()).collect();
+        // What no environment can hold is left out.
+        let shown = hostile.replace('\0', "");
         assert!(lines[1].contains(shown.split_whitespace().next().unwrap()), "{hostile:?}: {said}");
         assert!(std::fs::read(dir.path().join("got")).unwrap() == ZPL);
         let mut names: Vec<_> =

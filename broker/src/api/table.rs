@@ -60,7 +60,11 @@ impl Context {
     pub(super) fn refused(&self, name: &str, problem: &Problem) {
         let kind = problem.kind().unwrap_or(ProblemKind::Internal);
         self.api.sessions.counters.refused(kind);
-        let (who, problem, detail) = (self.caller.principal.label(), kind.keyword(), clip(&problem.detail));
+        // The detail may quote what was wrong, and that may be a secret in the wrong place: then the log names the place.
+        let quotes = matches!(kind, ProblemKind::InvalidParams | ProblemKind::InvalidRequest);
+        let place = problem.pointer.as_deref().unwrap_or_default();
+        let detail = clip(if quotes { place } else { &problem.detail });
+        let (who, problem) = (self.caller.principal.label(), kind.keyword());
         tracing::info!(who, method = clip(name), problem, detail, "request refused");
     }
 

@@ -107,7 +107,7 @@ async fn no_secret_stands_in_a_log_or_an_error() {
     let ticket = ask("POST", "/v1/tickets", Some(&key), &json!({}));
     let hook = json!({"name": "h", "url": "http://127.0.0.1:9/", "kinds": ["job."]});
     let hook = ask("POST", "/v1/webhooks", Some(&key), &hook);
-    for (answer, name) in [(&token, "token"), (&ticket, "ticket"), (&hook, "secret")] {
+    for (answer, name) in [(&token, "token"), (&ticket, "token"), (&hook, "secret")] {
         secrets.push(answer[name].as_str().unwrap_or_else(|| panic!("{name}: {answer}")).to_owned());
     }
     // Errors that could quote what they refuse.
