@@ -290,14 +290,16 @@ impl World {
                 if let Some(twin) = self.pcs[agent].twins.last_mut() {
                     twin.kill();
                 }
-                let release = Change::ReleaseAgent {
-                    account: account(agent),
-                    agent: agent_id(agent),
-                    at_ms: true_ms(),
-                };
-                self.commit(release).await;
+                self.let_in(agent).await;
             }
         }
+    }
+
+    /// The operator has seen to it that there is one PC, and ends the quarantine, if there is one.
+    async fn let_in(&mut self, agent: usize) {
+        let release =
+            Change::ReleaseAgent { account: account(agent), agent: agent_id(agent), at_ms: true_ms() };
+        self.commit(release).await;
     }
 
     /// An app submits, and asks again with the same key where it had no answer, or is told to.
@@ -401,6 +403,9 @@ impl World {
         while since() < until {
             tokio::time::sleep(Duration::from_secs(10)).await;
             self.restart_what_ended().await;
+            for agent in 0..self.pcs.len() {
+                self.let_in(agent).await;
+            }
             let open = self.open_jobs().await;
             if open.is_empty() {
                 break;

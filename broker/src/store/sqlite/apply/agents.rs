@@ -103,13 +103,19 @@ pub(super) fn release(
     at_ms: u64,
     pending: &mut Pending,
 ) -> Result<Outcome, Fail> {
-    // Two PCs held its spool: what the one that comes back knows is not all that may have been printed.
-    let sql = "UPDATE agents SET clone = 0, instances = '[]', spool_lost = max(spool_lost, clone)
-               WHERE id = ?1 AND account = ?2";
-    let rows = db.prepare_cached(sql)?.execute(params![agent.uuid(), account.uuid()])?;
-    if rows == 0 {
-        return Err(CommitError::NotFound("agent").into());
+    let clone: Option<bool> = db
+        .prepare_cached("SELECT clone FROM agents WHERE id = ?1 AND account = ?2")?
+        .query_row(params![agent.uuid(), account.uuid()], |row| row.get(0))
+        .optional()?;
+    match clone {
+        None => return Err(CommitError::NotFound("agent").into()),
+        // Nothing to end; and which processes there were must not be forgotten, for the other one may still come.
+        Some(false) => return Ok(Outcome::Done),
+        Some(true) => {}
     }
+    // Two PCs held its spool: what the one that comes back knows is not all that may have been printed.
+    db.prepare_cached("UPDATE agents SET clone = 0, instances = '[]', spool_lost = 1 WHERE id = ?1")?
+        .execute([agent.uuid()])?;
     events::log(db, account, &[event(at_ms, "agent.released", agent, Value::Null)], pending)?;
     Ok(Outcome::Done)
 }
