@@ -52,10 +52,12 @@ async fn frames_that_break_the_rules_cost_their_connection_alone() {
     for (what, bytes, code) in broken() {
         let app = Peer::upgrade(scene.url(), APP_PATH, APP_SUBPROTOCOL, Some(&key)).unwrap();
         for (who, mut peer) in [("an app", app), ("an agent", rogue.begin(&scene))] {
-            peer.raw(&bytes);
+            let sent = peer.try_raw(&bytes).is_ok();
             let (found, reason) = peer.closed();
             println!("{what}, {who}: {found} {reason}");
-            assert_eq!(found, code, "{what}, {who}: {reason}");
+            // Who still sends when the connection ends may be reset before the close frame is read.
+            let reset = found == 1006 && (!sent || bytes.len() > 1024 * 1024);
+            assert!(found == code || reset, "{what}, {who}: {found} {reason}");
         }
     }
     scene.bystander.is_unharmed().await;
