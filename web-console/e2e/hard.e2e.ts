@@ -160,7 +160,8 @@ async function scrollThrough(printer: string, pass: number): Promise<Task[]> {
     }
     return [...document.querySelectorAll("[data-job] .title")].at(-1)?.textContent?.trim();
   });
-  expect(last).toBe("Label 0");
+  // One of the first hundred: they were submitted at once, and their order is nobody's promise.
+  expect(last).toMatch(/^Label \d{1,2}$/);
   const tasks = mainThreadTasks((await eyes.browser.stopTracing()).toString());
   const longest = tasks.slice(0, 5).map(({ cpu, wall }) => `${cpu.toFixed(0)} ms (${wall.toFixed(0)} ms with what else ran on this machine)`);
   console.log(`pass ${pass}: longest of ${tasks.length} tasks while scrolling: ${longest.join(", ")}`);
