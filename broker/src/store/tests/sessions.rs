@@ -95,6 +95,18 @@ async fn two_pcs_with_one_identity_are_kept_out_until_one_is_released() {
 }
 
 #[tokio::test]
+async fn releasing_an_agent_that_is_not_kept_out_forgets_nothing() {
+    let house = House::new().await;
+    let pc = |n, dial| BeginSession { instance: instance(n), ..hello(house.agent, dial) };
+    house.started(pc(1, 1)).await;
+    house.started(pc(2, 2)).await;
+    let release = Change::ReleaseAgent { account: house.account, agent: house.agent, at_ms: 9 };
+    house.store.commit(vec![release]).await.unwrap();
+    assert!(!kinds(&house).await.iter().any(|kind| kind == "agent.released"));
+    assert!(matches!(house.begin(pc(1, 3)).await, Begun::Clone), "the other PC is still found out");
+}
+
+#[tokio::test]
 async fn a_lost_spool_is_remembered_until_its_jobs_are_sorted_out() {
     let house = House::new().await;
     let with = |s, ledger_seq, dial| BeginSession { spool: spool(s), ledger_seq, ..hello(house.agent, dial) };
